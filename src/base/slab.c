@@ -1,0 +1,261 @@
+#include "base/slab.h"
+
+#include "base/err.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLAB_IS_MALLOC 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLAB_IS_MALLOC 1
+#endif
+
+#ifdef SLAB_IS_MALLOC
+
+void *th_slab_new(size_t bytes)
+{
+    return malloc(bytes);
+}
+
+void th_slab_free(void *block, size_t bytes)
+{
+    (void)bytes;
+    free(block);
+}
+
+void th_slab_flush(void)
+{
+}
+
+uint64_t th_slab_bytes(void)
+{
+    return 0;
+}
+
+#else
+
+#define CLASS_BYTES 64
+#define CLASSES (TH_SLAB_BYTES_MAX / CLASS_BYTES)
+#define CHUNK_BYTES ((size_t)65536)
+#define CHUNKS_AT_ONCE 16 /* mapped together: 1 MiB */
+#define BATCH 32          /* blocks of one owner that are sent home together */
+#define HEAPS_MAX 256
+
+typedef struct block {
+    struct block *next;
+} block;
+
+typedef struct heap heap;
+
+/* At the head of each chunk, found from a block by masking. */
+typedef struct chunk {
+    heap *owner;
+} chunk;
+
+/* Blocks of another heap that this thread freed. */
+typedef struct parcel {
+    heap *owner;
+    block *first, *last;
+    unsigned count;
+    unsigned class;
+} parcel;
+
+#define PARCELS 16
+
+struct heap {
+    /* Thread: owner. */
+    block *free[CLASSES];
+    char *fresh, *fresh_end; /* chunks that were mapped and not cut */
+    parcel parcels[PARCELS];
+
+    /* Thread: any. */
+    _Alignas(64) _Atomic(block *) home[CLASSES]; /* came back from others */
+    _Atomic bool taken;
+};
+
+static heap heaps[HEAPS_MAX];
+static _Atomic uint64_t mapped;
+static __thread heap *own;
+
+static pthread_key_t key;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* A thread that ends leaves its heap, with all that is in it, to the next. */
+static void leave(void *held)
+{
+    heap *left = held;
+
+    th_slab_flush();
+    own = NULL;
+    atomic_store(&left->taken, false);
+}
+
+static void make_key(void)
+{
+    th_assert(pthread_key_create(&key, leave) == 0);
+}
+
+static heap *join(void)
+{
+    pthread_once(&once, make_key);
+    for (int i = 0; i < HEAPS_MAX; i++) {
+        bool taken = false;
+
+        if (atomic_compare_exchange_strong(&heaps[i].taken, &taken, true)) {
+            own = &heaps[i];
+            pthread_setspecific(key, own);
+            return own;
+        }
+    }
+    return NULL;
+}
+
+static bool map_chunks(heap *mine)
+{
+    size_t bytes = (CHUNKS_AT_ONCE + 1) * CHUNK_BYTES;
+    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (map == MAP_FAILED) {
+        return false;
+    }
+    mine->fresh = (char *)(((uintptr_t)map + CHUNK_BYTES - 1) & ~(CHUNK_BYTES - 1));
+    mine->fresh_end = mine->fresh + CHUNKS_AT_ONCE * CHUNK_BYTES;
+    atomic_fetch_add_explicit(&mapped, bytes, memory_order_relaxed);
+    return true;
+}
+
+/* Cut one chunk into blocks of @class. */
+static bool cut(heap *mine, unsigned class)
+{
+    size_t bytes = (class + 1) * CLASS_BYTES;
+    char *at;
+
+    if (mine->fresh == mine->fresh_end && !map_chunks(mine)) {
+        return false;
+    }
+    at = mine->fresh;
+    mine->fresh += CHUNK_BYTES;
+    ((chunk *)(void *)at)->owner = mine;
+    for (size_t left = (CHUNK_BYTES - CLASS_BYTES) / bytes; left > 0; left--) {
+        block *made = (block *)(void *)(at + CLASS_BYTES + (left - 1) * bytes);
+
+        made->next = mine->free[class];
+        mine->free[class] = made;
+    }
+    return true;
+}
+
+/* Free blocks of @class: those that came home, else new ones. */
+static bool refill(heap *mine, unsigned class)
+{
+    mine->free[class] = atomic_exchange(&mine->home[class], NULL);
+    return mine->free[class] != NULL || cut(mine, class);
+}
+
+void *th_slab_new(size_t bytes)
+{
+    unsigned class = bytes == 0 ? 0 : (unsigned)((bytes - 1) / CLASS_BYTES);
+    heap *mine = own;
+    block *got;
+
+    if (bytes > TH_SLAB_BYTES_MAX) {
+        return malloc(bytes);
+    }
+    if (mine == NULL && (mine = join()) == NULL) {
+        return NULL;
+    }
+    if (mine->free[class] == NULL && !refill(mine, class)) {
+        return NULL;
+    }
+    got = mine->free[class];
+    mine->free[class] = got->next;
+    return got;
+}
+
+static void send_home(parcel *full)
+{
+    _Atomic(block *) *home;
+    block *first;
+
+    if (full->count == 0) {
+        return;
+    }
+    home = &full->owner->home[full->class];
+    first = atomic_load_explicit(home, memory_order_relaxed);
+    do {
+        full->last->next = first;
+    } while (!atomic_compare_exchange_weak(home, &first, full->first));
+    full->count = 0;
+}
+
+static void free_foreign(heap *mine, heap *owner, unsigned class, block *freed)
+{
+    parcel *into = &mine->parcels[class % PARCELS];
+
+    if (into->count > 0 &&
+        (into->owner != owner || into->class != class || into->count >= BATCH)) {
+        send_home(into);
+    }
+    if (into->count == 0) {
+        into->owner = owner;
+        into->class = class;
+        into->last = freed;
+        into->first = NULL;
+    }
+    freed->next = into->first;
+    into->first = freed;
+    into->count++;
+}
+
+void th_slab_free(void *at, size_t bytes)
+{
+    unsigned class = bytes == 0 ? 0 : (unsigned)((bytes - 1) / CLASS_BYTES);
+    block *freed = at;
+    heap *mine = own;
+    heap *owner;
+
+    if (at == NULL) {
+        return;
+    }
+    if (bytes > TH_SLAB_BYTES_MAX) {
+        free(at);
+        return;
+    }
+    owner = ((chunk *)((uintptr_t)at & ~(CHUNK_BYTES - 1)))->owner;
+    if (owner == mine) {
+        freed->next = mine->free[class];
+        mine->free[class] = freed;
+        return;
+    }
+    if (mine == NULL && (mine = join()) == NULL) {
+        parcel alone = {owner, freed, freed, 1, class};
+
+        send_home(&alone);
+        return;
+    }
+    free_foreign(mine, owner, class, freed);
+}
+
+void th_slab_flush(void)
+{
+    if (own != NULL) {
+        for (int i = 0; i < PARCELS; i++) {
+            send_home(&own->parcels[i]);
+        }
+    }
+}
+
+uint64_t th_slab_bytes(void)
+{
+    return atomic_load_explicit(&mapped, memory_order_relaxed);
+}
+
+#endif

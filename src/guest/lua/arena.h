@@ -1,0 +1,139 @@
+/*
+ * Arena: the memory of one Lua process.
+ *
+ * An arena is a chain of chunks. Its head stands at the base of the first chunk,
+ * with the free lists and everything else the allocator knows, so that an arena of
+ * one chunk is copied by copying its bytes and moving the pointers in them
+ * (th_arena_new_copy; image.h makes what is copied). Chunks come in classes of
+ * 1 KiB, for an idle process is to fit into a few of them; later ones grow with the
+ * arena. Blocks above TH_ARENA_BLOCK_BYTES_MAX are malloc's, one by one. The limit
+ * counts chunks and such blocks, which is what the process really holds. To end a
+ * process is to free its arena: nobody walks the objects in it.
+ *
+ * Chunks are recycled, newest first, by a pool for each thread, for memory that was
+ * not touched before costs more than all the rest of a spawn. A chunk may come from
+ * one thread's pool and go to another's.
+ *
+ * No call here passes a checkpoint: a process that is parked or killed never stands
+ * inside its allocator.
+ *
+ * Thread: owner. A pool: the thread that uses it.
+ */
+#ifndef TH_GUEST_LUA_ARENA_H
+#define TH_GUEST_LUA_ARENA_H
+
+#include "base/err.h"
+#include "base/own.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define TH_ARENA_FIRST_BYTES ((size_t)8 << 10)      /* a good first chunk */
+#define TH_ARENA_BLOCK_BYTES_MAX ((size_t)32 << 10) /* of a block in a chunk */
+#define TH_ARENA_CHUNK_BYTES_MAX ((size_t)1 << 20)
+#define TH_ARENA_CHUNK_CLASSES 68 /* 64 steps of 1 KiB, then four doublings */
+
+typedef struct th_arena th_arena;
+
+/* --- The pool of chunks ------------------------------------------------------- */
+
+typedef struct th_arena_pool {
+    size_t cached_bytes_max; /* fixed: what may lie here unused */
+    size_t cached_bytes;     /* <= cached_bytes_max */
+    struct th_arena_spare *spare[TH_ARENA_CHUNK_CLASSES]; /* owned, newest first */
+} th_arena_pool;
+
+void th_arena_pool_init(th_arena_pool *pool, size_t cached_bytes_max);
+
+/* Gives back what is cached; @pool must not be in use any more. */
+void th_arena_pool_deinit(th_arena_pool *pool);
+
+/*
+ * From now on the arenas of this thread take their chunks from @pool and give them
+ * to it. NULL, as at the start: they come from malloc and go back to it.
+ */
+void th_arena_pool_use(th_arena_pool *pool);
+
+/* --- Arenas ------------------------------------------------------------------- */
+
+/*
+ * An empty arena with a first chunk of @first_bytes, rounded up.
+ *
+ * Owner:   the caller, until th_arena_free.
+ * Refuses: QUOTA, the first chunk is above @bytes_max or a chunk's limit.
+ * Faults:  NOMEM.
+ */
+th_err th_arena_new(th_arena **out, size_t first_bytes, size_t bytes_max);
+
+/* Drop everything in it at once. Takes NULL, returns NULL. */
+th_arena *th_arena_free(th_arena *arena);
+
+TH_AUTO_FREE(th_arena, th_arena_free)
+
+/*
+ * The allocator as Lua wants it (lua_Alloc); @arena is the arena. NULL means that
+ * the limit is reached, or the machine's memory; the guest's error either way.
+ */
+void *th_arena_alloc(void *arena, void *block, size_t old_bytes, size_t bytes);
+
+/* What is allocated, rounded up to classes. */
+size_t th_arena_live_bytes(const th_arena *arena);
+
+/* What the arena holds of the machine: this is what the limit counts. */
+size_t th_arena_held_bytes(const th_arena *arena);
+
+size_t th_arena_bytes_max(const th_arena *arena);
+
+/* --- The seeds ---------------------------------------------------------------- */
+
+/* All chance in a Lua state. It stands in the head, so a copy can be given its own. */
+typedef struct th_arena_seeds {
+    uint64_t dice;      /* the next number comes from here (splitmix64) */
+    uint64_t *random;   /* in the arena: four words of math.random; NULL: not open */
+    uint32_t hash;      /* of strings; the same in all copies */
+    uint32_t dice_used; /* numbers taken so far, not counting *random */
+} th_arena_seeds;
+
+th_arena_seeds *th_arena_seeds_of(th_arena *arena);
+
+/* The next number of a splitmix64 sequence. */
+uint64_t th_arena_dice(uint64_t *dice);
+
+/* --- Copies ------------------------------------------------------------------- */
+
+/*
+ * An arena in @memory, which is the caller's, zeroed and aligned to 16. It never
+ * grows: all blocks, large ones too, come from there. For the making of images;
+ * it is forgotten by freeing the memory.
+ */
+th_arena *th_arena_init_fixed(void *memory, size_t bytes);
+
+bool th_arena_is_fixed(const th_arena *arena);
+
+/*
+ * The same as th_arena_alloc, but every block is zeroed first. What is new must not
+ * show remains of what was there: a byte written over a stale pointer leaves seven
+ * that pass for a pointer.
+ */
+void *th_arena_alloc_zeroed(void *arena, void *block, size_t old_bytes, size_t bytes);
+
+/*
+ * Close a fixed arena: zero all that is free, and return how many bytes from the
+ * base on are in use. Nothing is allocated in it any more.
+ */
+size_t th_arena_seal(th_arena *arena);
+
+/* A fixed arena, wherever it lies: what a copy is made from. Borrows. */
+typedef struct th_arena_print {
+    const uint64_t *words; /* pointers into the arena are counted from its base */
+    const uint16_t *moves; /* which words are such pointers */
+    size_t n_words;
+    size_t n_moves;
+} th_arena_print;
+
+/*
+ * A copy with some room to grow, in one chunk. Refuses and faults as th_arena_new.
+ */
+th_err th_arena_new_copy(th_arena **out, const th_arena_print *print, size_t bytes_max);
+
+#endif

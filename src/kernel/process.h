@@ -1,0 +1,263 @@
+/*
+ * Process: what a guest may ask of the kernel while its process runs.
+ *
+ * Every function here is called on the thread of the shard that runs @self, during
+ * its slice, and never blocks. Those that speak to another process find it by its
+ * pid and push one item into its inbox; what the kernel must deliver later
+ * (timeout, EXIT, cancel, timer) has its node in the record that may cause it, so
+ * that its delivery cannot fail. (DESIGN 3, "Bounds".)
+ */
+#ifndef TH_KERNEL_PROCESS_H
+#define TH_KERNEL_PROCESS_H
+
+#include "core/entry.h"
+#include "core/exit.h"
+#include "core/msg.h"
+#include "kernel/guest.h"
+#include "world/world.h"
+
+typedef struct th_kernel th_kernel;
+typedef struct th_request th_request; /* an own request that expects a response */
+typedef struct th_alarm th_alarm;     /* a timer of this process */
+typedef struct th_job th_job;         /* blocking work on another thread */
+
+/* --- Who am I ----------------------------------------------------------------- */
+
+const th_ident *th_process_ident(const th_process *self);
+th_kernel *th_process_kernel(const th_process *self);
+void *th_process_state(const th_process *self); /* the guest's */
+void th_process_set_state(th_process *self, void *state);
+const th_limits *th_process_limits(const th_process *self);
+
+/* The arguments of the spawn: a term (core/term.h), an array; borrowed. */
+th_slice th_process_args(const th_process *self);
+
+/* Its canonical PID text, made once, borrowed until its end; with a NUL. */
+th_slice th_process_pid_text(th_process *self);
+
+/* --- Receiving ---------------------------------------------------------------- */
+
+typedef enum th_event_kind {
+    TH_EVENT_EXIT,      /* a monitored process ended */
+    TH_EVENT_LINK_DOWN, /* a linked one failed, and this one traps links */
+    TH_EVENT_LINK_UP,   /* link_events: a link was established */
+    TH_EVENT_LINK_GONE, /* link_events: a link was removed */
+    TH_EVENT_CANCEL,    /* it is asked to end */
+} th_event_kind;
+
+typedef struct th_event {
+    th_event_kind kind;
+    th_ident from; /* borrowed: held until the next th_process_next */
+    th_wall at;
+    th_wall deadline;   /* CANCEL: when it takes effect */
+    bool enforced;      /* CANCEL: the kernel terminates it then */
+    th_err reason;      /* EXIT, LINK_DOWN; TH_OK after a return */
+    const th_exit *exit; /* borrowed; NULL when memory ran out */
+    th_slice text;      /* CANCEL: the reason given, borrowed */
+} th_event;
+
+/* What th_process_next hands out. */
+typedef struct th_delivery {
+    th_item_type type; /* MSG, REPLY, EVENT, TIMER or JOB as below */
+    union {
+        th_msg *msg;         /* TH_ITEM_MSG: one reference is yours */
+        th_request *request; /* TH_ITEM_REPLY: yours, for th_request_free */
+        const th_event *event; /* TH_ITEM_EVENT: valid until the next call */
+        th_alarm *alarm; /* TH_ITEM_TIMER: it fired; yours, for th_alarm_drop */
+        th_job *job;     /* TH_ITEM_JOB: it is done; yours */
+    };
+} th_delivery;
+
+/*
+ * The next thing for this process, in the order of arrival. False: there is none;
+ * return TH_RUN_BLOCKED and run is called again when there may be one.
+ *
+ * A request that expects an answer is held by the kernel until it is answered or
+ * its requester gave up: if this process ends before, the requester is told.
+ * What is handed out no longer counts against the mailbox, unless the guest keeps
+ * it: then it calls th_process_charge.
+ */
+bool th_process_next(th_process *self, th_delivery *out);
+
+/* Is there something for th_process_next? Cheap; may be wrong for a moment. */
+bool th_process_has_next(const th_process *self);
+
+/*
+ * Count @cost bytes that the guest keeps unread on the process's behalf (unclaimed
+ * topics) against its mailbox, or with a negative @cost no longer.
+ */
+void th_process_charge(th_process *self, int64_t cost, int count);
+
+/* --- Sending ------------------------------------------------------------------ */
+
+/*
+ * Send @msg (kind SEND, or REQUEST without EXPECTS) to @to.
+ *
+ * Owner:   @msg is taken on TH_OK and stays with the caller otherwise.
+ * Refuses: NOT_FOUND, no such process; QUOTA, its mailbox is full; DENIED.
+ */
+th_err th_process_send(th_process *self, th_pid to, th_msg *msg);
+
+typedef struct th_ask {
+    th_pid to;
+    uint64_t timeout_ns; /* > 0 */
+    th_blob *context;    /* shared, not taken; NULL: none */
+    void *tag;           /* the guest's, comes back with the reply */
+} th_ask;
+
+/*
+ * Send @msg, a request that expects a response. Exactly one TH_ITEM_REPLY follows:
+ * the response, or the error with its reason, also where the kernel knows at once
+ * that there will be none (no such process, mailbox full, not permitted).
+ *
+ * Owner:   @msg is taken on TH_OK and stays with the caller otherwise.
+ * Refuses: QUOTA, too many open requests; NOMEM.
+ */
+th_err th_process_request(th_process *self, const th_ask *ask, th_msg *msg,
+                          th_request **out);
+
+/* The tag, context and outcome of a request that came back as TH_ITEM_REPLY. */
+void *th_request_tag(const th_request *request);
+th_blob *th_request_context(const th_request *request);   /* borrowed, or NULL */
+const th_msg *th_request_original(const th_request *request); /* borrowed */
+th_msg *th_request_response(const th_request *request); /* borrowed; NULL: an error */
+th_err th_request_reason(const th_request *request);    /* TH_OK with a response */
+void th_request_free(th_process *self, th_request *request);
+
+/* Forget an open request: whatever still comes for it is dropped. */
+void th_request_abandon(th_process *self, th_request *request);
+
+/*
+ * Answer @question, a request that th_process_next gave and that the guest still
+ * holds. Its requester gets @answer (kind RESPONSE), whoever that is.
+ *
+ * Owner:   @answer is taken on TH_OK; @question stays the caller's.
+ * Refuses: NOT_FOUND, the requester ended or @question expects no answer; TIMED_OUT,
+ *          it is answered already or too late; QUOTA, the answer's bytes do not fit
+ *          its mailbox now: it may be tried again until the deadline.
+ */
+th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer);
+
+/*
+ * Send @msg (REQUEST without EXPECTS) on behalf of @question's requester, who gets
+ * its answer directly, or an error when @to is gone, refuses or ends (text 000,
+ * "Inheriting a Response"). Without an answerable @question as th_process_send.
+ */
+th_err th_process_forward(th_process *self, th_msg *question, th_pid to, th_msg *msg);
+
+/* --- Life ---------------------------------------------------------------------- */
+
+/*
+ * Say how this life ends; run then returns TH_RUN_ENDED. @exit is taken; NULL when
+ * memory ran out. Only the first call counts.
+ */
+void th_process_end(th_process *self, th_exit *exit);
+
+typedef struct th_spawn {
+    const th_entry *entry;
+    const th_host *host;
+    th_slice name;  /* the chosen name, or empty: the node makes one */
+    th_slice args;  /* a term: an array of the arguments; empty: none */
+    bool monitored; /* by the spawner, from before its first slice */
+    bool linked;
+    th_slice registered; /* a name in the registry, or empty */
+} th_spawn;
+
+/*
+ * Make a process. It does not run before this returns. @why gets a text on refusal.
+ *
+ * Refuses: NOT_FOUND, INVALID (the guest's check), EXISTS (name taken), QUOTA
+ *          (processes, memory), STOPPING.
+ */
+th_err th_process_spawn(th_process *self, const th_spawn *spec, th_ident *out,
+                        th_buf *why);
+
+/* End @target now: none of its code runs any more. Refuses: NOT_FOUND, DENIED. */
+th_err th_process_terminate(th_process *self, th_pid target);
+
+/*
+ * Ask @target to end: it gets a CANCEL event. With @enforced it is terminated once
+ * @after_ns have passed; at or below zero at once. Refuses: NOT_FOUND, DENIED.
+ */
+th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
+                         bool enforced, th_slice text);
+
+/* --- Links and monitors ---------------------------------------------------------- */
+
+/* Refuses: NOT_FOUND, QUOTA; a second monitor of one target EXISTS; a link again OK. */
+th_err th_process_monitor(th_process *self, th_pid target);
+th_err th_process_link(th_process *self, th_pid target);
+
+/* OK also when there was none. */
+th_err th_process_unmonitor(th_process *self, th_pid target);
+th_err th_process_unlink(th_process *self, th_pid target);
+
+/* Traps: a failed link is an event instead of this process's end. */
+bool th_process_traps_links(const th_process *self);
+void th_process_set_traps_links(th_process *self, bool traps);
+bool th_process_has_link_events(const th_process *self);
+void th_process_set_link_events(th_process *self, bool wants);
+
+/* --- Names ----------------------------------------------------------------------- */
+
+/*
+ * Who is meant by @text: a PID text, an address, or a registered name.
+ * Refuses: NOT_FOUND; INVALID, it looks like an id and is none (@error says where).
+ */
+th_err th_process_resolve(th_process *self, th_slice text, th_pid *out,
+                          th_id_error *error);
+
+/* Refuses: EXISTS, NOT_FOUND (the process), INVALID (no name), QUOTA, DENIED. */
+th_err th_process_register(th_process *self, th_slice name, th_pid pid);
+th_err th_process_unregister(th_process *self, th_slice name); /* NOT_FOUND, DENIED */
+
+/* --- Time ------------------------------------------------------------------------ */
+
+th_mono th_process_now(const th_process *self);
+th_wall th_process_wall(const th_process *self);
+void th_process_dice(const th_process *self, void *bytes, size_t n);
+
+/*
+ * A TH_ITEM_TIMER at @due. Refuses: QUOTA. The guest holds it until it drops it,
+ * fired or not.
+ */
+th_err th_alarm_set(th_process *self, th_mono due, void *tag, th_alarm **out);
+void *th_alarm_tag(const th_alarm *alarm);
+void th_alarm_drop(th_process *self, th_alarm *alarm); /* takes NULL */
+
+/* --- Blocking work ----------------------------------------------------------------- */
+
+/*
+ * A piece of work for a worker thread; the guest embeds it first in its own struct.
+ * Where the process has ended meanwhile, `dropped` frees it instead.
+ */
+struct th_job {
+    th_item item;
+    th_pid owner;
+    th_kernel *kernel;
+    void (*run)(th_job *job);     /* on a worker; touches nothing of the process */
+    void (*dropped)(th_job *job); /* any thread; the process is gone */
+};
+
+/* One TH_ITEM_JOB follows. In simulation the work is done at once. */
+void th_process_submit(th_process *self, th_job *job);
+
+/* --- Log --------------------------------------------------------------------------- */
+
+typedef enum th_output {
+    TH_OUTPUT_PRINT, /* print, print-to-terminal level 0: standard output too */
+    TH_OUTPUT_LOG,   /* everything else, traps and standard error */
+} th_output;
+
+/* One line or several of this process's output; kept in its bounded ring. */
+void th_process_output(th_process *self, th_output kind, th_slice text);
+
+/* --- Slices -------------------------------------------------------------------------- */
+
+/* Let others run: at once where the guest parks, at its next return otherwise. */
+void th_process_yield(th_process *self);
+
+/* Should the slice end? For guests that do not park: asked at safe points. */
+bool th_process_should_yield(const th_process *self);
+
+#endif
