@@ -9,7 +9,7 @@
 
 static const th_reason reasons[] = {
     {TH_OK, "ok", "", TH_WIT_TIMEOUT, 0, "it went well"},
-#define TH_REASON(name, number, json, lua, wit, exit, text)                             \
+#define TH_REASON(name, number, json, lua, wit, exit, text)                            \
     {TH_##name, json, lua, TH_WIT_##wit, exit, text},
 #include "base/reasons.def"
 #undef TH_REASON

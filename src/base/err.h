@@ -51,7 +51,7 @@ th_err th_fault(th_err err, const char *format, ...)
 _Noreturn void th_assert_failed(const char *what, const char *file, int line)
     __attribute__((cold));
 
-#define th_assert(condition)                                                            \
+#define th_assert(condition)                                                           \
     ((condition) ? (void)0 : th_assert_failed(#condition, __FILE__, __LINE__))
 
 #endif

@@ -66,8 +66,8 @@ static inline th_list *th_list_pop(th_list *list)
     return node;
 }
 
-#define TH_LIST_EACH(node, list)                                                        \
-    for (th_list *node = (list)->next, *node##_next = node->next; node != (list);       \
+#define TH_LIST_EACH(node, list)                                                       \
+    for (th_list *node = (list)->next, *node##_next = node->next; node != (list);      \
          node = node##_next, node##_next = node->next)
 
 #endif

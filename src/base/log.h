@@ -29,8 +29,8 @@ bool th_log_wants(th_log_level level);
 void th_log_write(th_log_level level, const char *event, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-#define th_log(level, event, ...)                                                       \
-    (th_log_wants(TH_LOG_##level) ? th_log_write(TH_LOG_##level, event, __VA_ARGS__)    \
+#define th_log(level, event, ...)                                                      \
+    (th_log_wants(TH_LOG_##level) ? th_log_write(TH_LOG_##level, event, __VA_ARGS__)   \
                                   : (void)0)
 
 /* Lets 10 lines through, then one for each power of two of lines kept back. */
@@ -40,9 +40,9 @@ typedef struct th_log_limit {
 
 bool th_log_limit_pass(th_log_limit *limit);
 
-#define th_log_limited(limit, level, event, ...)                                        \
-    (th_log_wants(TH_LOG_##level) && th_log_limit_pass(limit)                           \
-         ? th_log_write(TH_LOG_##level, event, __VA_ARGS__)                             \
+#define th_log_limited(limit, level, event, ...)                                       \
+    (th_log_wants(TH_LOG_##level) && th_log_limit_pass(limit)                          \
+         ? th_log_write(TH_LOG_##level, event, __VA_ARGS__)                            \
          : (void)0)
 
 #endif

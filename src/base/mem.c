@@ -1,26 +1,26 @@
 #include "base/mem.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
-static __thread uint64_t left = UINT64_MAX; /* allocations until one fails */
-static __thread int64_t live;
+__thread uint64_t th_mem_left = UINT64_MAX;
 
-static int refuse(void)
+static __thread int64_t live;
+static _Atomic int64_t settled; /* of threads that ended */
+
+bool th_mem_refuses_now(void)
 {
-    if (__builtin_expect(left == UINT64_MAX, 1)) {
-        return 0;
+    if (th_mem_left == 0) {
+        return true;
     }
-    if (left == 0) {
-        return 1;
-    }
-    left--;
-    return 0;
+    th_mem_left--;
+    return false;
 }
 
 void *th_malloc(size_t bytes)
 {
-    void *block = refuse() ? NULL : malloc(bytes == 0 ? 1 : bytes);
+    void *block = th_mem_refuses() ? NULL : malloc(bytes == 0 ? 1 : bytes);
 
     live += block != NULL;
     return block;
@@ -28,7 +28,8 @@ void *th_malloc(size_t bytes)
 
 void *th_calloc(size_t n, size_t bytes)
 {
-    void *block = refuse() ? NULL : calloc(n == 0 ? 1 : n, bytes == 0 ? 1 : bytes);
+    void *block =
+        th_mem_refuses() ? NULL : calloc(n == 0 ? 1 : n, bytes == 0 ? 1 : bytes);
 
     live += block != NULL;
     return block;
@@ -36,7 +37,7 @@ void *th_calloc(size_t n, size_t bytes)
 
 void *th_realloc(void *old, size_t bytes)
 {
-    void *block = refuse() ? NULL : realloc(old, bytes == 0 ? 1 : bytes);
+    void *block = th_mem_refuses() ? NULL : realloc(old, bytes == 0 ? 1 : bytes);
 
     live += block != NULL && old == NULL;
     return block;
@@ -64,15 +65,21 @@ char *th_strndup(const char *text, size_t length)
 
 void th_mem_fail_after(uint64_t n)
 {
-    left = n;
+    th_mem_left = n;
 }
 
 void th_mem_fail_never(void)
 {
-    left = UINT64_MAX;
+    th_mem_left = UINT64_MAX;
 }
 
 int64_t th_mem_live(void)
 {
-    return live;
+    return live + atomic_load(&settled);
+}
+
+void th_mem_end_thread(void)
+{
+    atomic_fetch_add(&settled, live);
+    live = 0;
 }

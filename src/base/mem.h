@@ -5,11 +5,12 @@
  * instead (kernel/slab.h, guest/lua/arena.h). These calls return NULL when memory
  * runs out, log nothing, and can be made to fail by a test.
  *
- * Thread: any; the counters are of the calling thread.
+ * Thread: any; a test that makes them fail does so for its own thread.
  */
 #ifndef TH_BASE_MEM_H
 #define TH_BASE_MEM_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,13 +26,33 @@ void *th_free(void *block);
 /* A copy of @length bytes with a NUL behind them. */
 char *th_strndup(const char *text, size_t length) __attribute__((malloc));
 
-/* The next @n allocations of this thread succeed and the one after them fails. */
+/*
+ * The next @n allocations of this thread, here and from slabs, succeed and those after
+ * them fail.
+ */
 void th_mem_fail_after(uint64_t n);
 
 /* No allocation fails any more on purpose. */
 void th_mem_fail_never(void);
 
-/* Blocks that this thread allocated less those that it freed. */
+/*
+ * Blocks that this thread and those that ended allocated, less those that they freed:
+ * exact once no other is left.
+ */
 int64_t th_mem_live(void);
+
+/* The last act of a thread that is joined. */
+void th_mem_end_thread(void);
+
+/* Allocations of this thread until one fails; UINT64_MAX: none does. */
+extern __thread uint64_t th_mem_left;
+
+/* Shall this allocation fail? For th_malloc and the slabs. */
+bool th_mem_refuses_now(void);
+
+static inline bool th_mem_refuses(void)
+{
+    return __builtin_expect(th_mem_left != UINT64_MAX, 0) && th_mem_refuses_now();
+}
 
 #endif

@@ -9,25 +9,25 @@
 
 #include <stddef.h>
 
-#define TH_AUTO_FREE(type, free_function)                                               \
-    static inline __attribute__((unused)) void th_auto_free_##type(type **held)         \
-    {                                                                                   \
-        (void)free_function(*held);                                                     \
+#define TH_AUTO_FREE(type, free_function)                                              \
+    static inline __attribute__((unused)) void th_auto_free_##type(type **held)        \
+    {                                                                                  \
+        (void)free_function(*held);                                                    \
     }
 
 /* A pointer to @type that is freed when the scope ends. */
 #define th_auto(type) __attribute__((cleanup(th_auto_free_##type))) type *
 
 /* The value of *@held, which is NULL afterwards. */
-#define th_take(held)                                                                   \
-    ({                                                                                  \
-        __typeof__(*(held)) th_taken_ = *(held);                                        \
-        *(held) = NULL;                                                                 \
-        th_taken_;                                                                      \
+#define th_take(held)                                                                  \
+    ({                                                                                 \
+        __typeof__(*(held)) th_taken_ = *(held);                                       \
+        *(held) = NULL;                                                                \
+        th_taken_;                                                                     \
     })
 
 /* The struct of @type whose @field stands at @pointer. */
-#define th_container_of(pointer, type, field)                                           \
-    ((type *)(void *)((char *)(pointer) - offsetof(type, field)))
+#define th_container_of(pointer, type, field)                                          \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, field)))
 
 #endif

@@ -1,6 +1,7 @@
 #include "base/slab.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -22,7 +23,7 @@
 
 void *th_slab_new(size_t bytes)
 {
-    return malloc(bytes);
+    return th_mem_refuses() ? NULL : malloc(bytes);
 }
 
 void th_slab_free(void *block, size_t bytes)
@@ -121,7 +122,8 @@ static heap *join(void)
 static bool map_chunks(heap *mine)
 {
     size_t bytes = (CHUNKS_AT_ONCE + 1) * CHUNK_BYTES;
-    char *map = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *map =
+        mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     if (map == MAP_FAILED) {
         return false;
@@ -166,6 +168,9 @@ void *th_slab_new(size_t bytes)
     heap *mine = own;
     block *got;
 
+    if (th_mem_refuses()) {
+        return NULL;
+    }
     if (bytes > TH_SLAB_BYTES_MAX) {
         return malloc(bytes);
     }

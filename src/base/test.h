@@ -23,12 +23,12 @@
 
 void th_test_register(const char *module, const char *name, void (*run)(void));
 
-#define TEST(module, name)                                                              \
-    static void test_##module##_##name(void);                                           \
-    __attribute__((constructor)) static void register_##module##_##name(void)           \
-    {                                                                                   \
-        th_test_register(#module, #name, test_##module##_##name);                       \
-    }                                                                                   \
+#define TEST(module, name)                                                             \
+    static void test_##module##_##name(void);                                          \
+    __attribute__((constructor)) static void register_##module##_##name(void)          \
+    {                                                                                  \
+        th_test_register(#module, #name, test_##module##_##name);                      \
+    }                                                                                  \
     static void test_##module##_##name(void)
 
 #define T_TRUE(condition) assert_true(condition)

@@ -12,6 +12,7 @@ static th_blob *make(size_t inline_bytes, th_slice mime)
         return NULL;
     }
     atomic_init(&blob->refs, 1);
+    atomic_init(&blob->queued, 0);
     blob->has_mime = mime.at != NULL;
     blob->mime_bytes = (uint32_t)mime.bytes;
     blob->mime = NULL;

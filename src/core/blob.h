@@ -17,11 +17,13 @@
 
 typedef struct th_blob {
     _Atomic uint32_t refs;
+    _Atomic uint32_t
+        queued; /* messages in mailboxes that hold it: the kernel's count */
     uint32_t mime_bytes;
     bool has_mime;
     size_t bytes;
-    char *at;     /* owned by malloc, or behind this struct */
-    char *mime;   /* owned by malloc, NULL when has_mime is false */
+    char *at;   /* owned by malloc, or behind this struct */
+    char *mime; /* owned by malloc, NULL when has_mime is false */
     char inline_bytes[];
 } th_blob;
 
@@ -31,7 +33,7 @@ th_blob *th_blob_new(th_slice content, th_slice mime);
 /* Take over @at, which malloc gave, without copying; on failure it stays the caller's. */
 th_blob *th_blob_adopt(void *at, size_t bytes, th_slice mime);
 
-th_blob *th_blob_ref(th_blob *blob); /* takes NULL */
+th_blob *th_blob_ref(th_blob *blob);   /* takes NULL */
 th_blob *th_blob_unref(th_blob *blob); /* takes NULL, returns NULL */
 
 static inline th_slice th_blob_slice(const th_blob *blob)

@@ -8,4 +8,5 @@ const th_limits th_limits_default = {
     .ties_max = 65536,
     .timers_max = 65536,
     .names_max = 1024,
+    .log_bytes_max = 64u << 10,
 };

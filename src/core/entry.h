@@ -18,13 +18,14 @@ struct th_guest;
 
 /* Bounds of one process; each has a default that is generous (entry.c). */
 typedef struct th_limits {
-    size_t memory_bytes_max;   /* of the guest's own memory */
+    size_t memory_bytes_max; /* of the guest's own memory */
     size_t mailbox_bytes_max;
     uint32_t mailbox_count_max;
     uint32_t requests_max; /* open ones at a time */
     uint32_t ties_max;     /* links and monitors that it made */
     uint32_t timers_max;
     uint32_t names_max;
+    uint32_t log_bytes_max; /* of what it printed, the newest */
 } th_limits;
 
 extern const th_limits th_limits_default;
@@ -33,11 +34,12 @@ typedef struct th_entry th_entry;
 typedef struct th_host th_host;
 
 struct th_entry {
-    th_list link;      /* in the kernel's list */
-    th_slice id;       /* "namespace:name" */
-    th_slice package;  /* "package" of its namespace */
+    th_list link;     /* in the kernel's list */
+    th_slice id;      /* "namespace:name" */
+    th_slice package; /* "package" of its namespace */
     th_slice publisher;
-    uint32_t package_number; /* small, unique in a node: who is charged */
+    th_slice file; /* of its code, relative to the package's folder; or empty */
+    uint32_t package_number; /* small, unique in a node: who is charged; 0: the node */
     bool is_public;
     th_limits limits;
     const struct th_guest *guest; /* what runs it */

@@ -21,9 +21,9 @@ typedef enum th_end {
 typedef struct th_exit {
     _Atomic uint32_t refs;
     th_end end;
-    th_err reason;     /* TH_OK after a return */
-    th_format format;  /* of the value */
-    uint32_t room;     /* bytes of this allocation */
+    th_err reason;    /* TH_OK after a return */
+    th_format format; /* of the value */
+    uint32_t room;    /* bytes of this allocation */
     uint32_t error_bytes;
     uint32_t value_bytes;
     char text[]; /* error (a text for people), then the value; no NUL */

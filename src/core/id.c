@@ -30,7 +30,8 @@ static th_err refuse(th_id_error *error, size_t at, const char *what)
 }
 
 /* Check the name @part of the whole text that begins at @whole. */
-static th_err check(th_slice part, th_name_kind kind, const char *whole, th_id_error *error)
+static th_err check(th_slice part, th_name_kind kind, const char *whole,
+                    th_id_error *error)
 {
     size_t at = (size_t)(part.at - whole);
     size_t wrong = wrong_at(part, kind);
@@ -78,8 +79,10 @@ th_err th_address_decode(th_address *out, th_slice text, bool node_optional,
             return refuse(error, 0, "an address begins with a node and '@'");
         }
     }
-    if (err == TH_OK && !(cut(&rest, ':', &made.process) && cut(&rest, ':', &made.package))) {
-        return refuse(error, text.bytes, "an address is NODE@PROCESS:PACKAGE:PUBLISHER");
+    if (err == TH_OK &&
+        !(cut(&rest, ':', &made.process) && cut(&rest, ':', &made.package))) {
+        return refuse(error, text.bytes,
+                      "an address is NODE@PROCESS:PACKAGE:PUBLISHER");
     }
     made.publisher = rest;
     if (err == TH_OK) {
@@ -97,7 +100,8 @@ th_err th_address_decode(th_address *out, th_slice text, bool node_optional,
     return err;
 }
 
-th_err th_entry_id_decode(th_slice *ns, th_slice *name, th_slice text, th_id_error *error)
+th_err th_entry_id_decode(th_slice *ns, th_slice *name, th_slice text,
+                          th_id_error *error)
 {
     th_slice rest = text, first;
     th_err err;
@@ -157,7 +161,8 @@ th_err th_pid_text_decode(th_pid_text *out, th_slice text, th_id_error *error)
     }
     rest = th_slice_of(text.at + 1, text.bytes - 2);
     if (!(cut(&rest, '|', &node_host) && cut(&rest, '|', &made.entry))) {
-        return refuse(error, text.bytes - 1, "a PID is {NODE@HOST|NAMESPACE:NAME|UNIQUE}");
+        return refuse(error, text.bytes - 1,
+                      "a PID is {NODE@HOST|NAMESPACE:NAME|UNIQUE}");
     }
     made.unique = rest;
     made.host = node_host;

@@ -62,13 +62,13 @@ typedef enum th_msg_kind {
 /* How the body is to be read. */
 typedef enum th_format {
     TH_FORMAT_BYTES, /* as the sender gave it; a Wasm process always sends these */
-    TH_FORMAT_TERM,  /* core/term.h: a Lua value */
+    TH_FORMAT_TERM,  /* codec/term.h: a Lua value */
 } th_format;
 
 typedef enum th_msg_flag {
-    TH_MSG_EXPECTS = 1, /* the sender of this request waits for a response */
-    TH_MSG_INHERIT = 2, /* as the sender set it */
-    TH_MSG_METADATA = 4, /* there is metadata (perhaps empty) */
+    TH_MSG_EXPECTS = 1,   /* the sender of this request waits for a response */
+    TH_MSG_INHERIT = 2,   /* as the sender set it */
+    TH_MSG_METADATA = 4,  /* there is metadata (perhaps empty) */
     TH_MSG_DELEGATED = 8, /* the answer goes to `requester`, who is not the source */
 } th_msg_flag;
 
@@ -80,8 +80,8 @@ typedef enum th_msg_leg {
 
 /* What the process that took a request still owes its requester. */
 typedef enum th_msg_hold {
-    TH_HOLD_NONE,      /* nothing: it expects no answer, or has had it */
-    TH_HOLD_OWED,      /* an answer, or an error when this process ends */
+    TH_HOLD_NONE, /* nothing: it expects no answer, or has had it */
+    TH_HOLD_OWED, /* an answer, or an error when this process ends; still charged */
     TH_HOLD_PASSED_ON, /* another one answers; this one still may */
 } th_msg_hold;
 
@@ -108,14 +108,15 @@ typedef struct th_msg {
     uint64_t expects_s;  /* seconds, as the sender said; valid with TH_MSG_EXPECTS */
     uint64_t trace, span;
 
-    uint32_t charged;    /* bytes that the holder's mailbox pays */
+    uint32_t charged; /* bytes that the holder's mailbox pays */
     uint16_t topic_bytes;
+    uint8_t share; /* of a package's part of that mailbox, 0: none is counted */
     uint32_t metadata_bytes;
-    uint32_t body_bytes; /* of the body behind the envelope */
-    th_blob *body_blob;  /* a large body, or NULL */
-    th_blob *blob;       /* the lazy blob, or NULL */
+    uint32_t body_bytes;  /* of the body behind the envelope */
+    th_blob *body_blob;   /* a large body, or NULL */
+    th_blob *blob;        /* the lazy blob, or NULL */
     struct th_caps *caps; /* capabilities that are handed on, or NULL */
-    char text[];         /* topic, metadata, body */
+    char text[];          /* topic, metadata, body */
 } th_msg;
 
 /* What a message costs beyond its bytes. */

@@ -9,6 +9,7 @@
  */
 
 #define AFTER_NS_MAX (INT64_MAX / 4) /* some seventy years: no sum overflows */
+#define TEXT_BYTES_MAX 1024          /* of a cancel's reason; the rest is cut off */
 
 static th_exit *terminated(void)
 {
@@ -23,6 +24,9 @@ th_err th_process_terminate(th_process *self, th_pid target)
     if (process == NULL) {
         return TH_NOT_FOUND;
     }
+    if (!th_process_may_end(self, process)) {
+        return TH_DENIED;
+    }
     th_process_kill(process, terminated());
     if (process == self) {
         th_process_yield(self);
@@ -36,6 +40,9 @@ static void tell(th_process *self, th_process *target, int64_t after_ns, bool en
     th_cancel *cancel = &target->cancel;
     bool in_use = false;
 
+    if (text.bytes > TEXT_BYTES_MAX) {
+        text.bytes = TEXT_BYTES_MAX;
+    }
     if (!atomic_compare_exchange_strong(&cancel->in_use, &in_use, true)) {
         return;
     }
@@ -59,6 +66,9 @@ th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
     if (process == NULL) {
         return TH_NOT_FOUND;
     }
+    if (!th_process_may_end(self, process)) {
+        return TH_DENIED;
+    }
     if (after_ns > AFTER_NS_MAX) {
         after_ns = AFTER_NS_MAX;
     }
@@ -66,7 +76,8 @@ th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
         return th_process_terminate(self, target);
     }
     if (enforced) {
-        err = th_deadline_set(process, (th_mono){th_kernel_now(self->kernel).ns + after_ns});
+        err = th_deadline_set(process,
+                              (th_mono){th_kernel_now(self->kernel).ns + after_ns});
     }
     if (err == TH_OK) {
         tell(self, process, after_ns, enforced, text);

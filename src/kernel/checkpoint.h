@@ -20,8 +20,8 @@ void th_preempt(void);
 extern __thread void (*th_preempt_hook)(void);
 
 #ifndef th_checkpoint
-#define th_checkpoint()                                                                 \
-    ((void)(__builtin_expect(__atomic_load_n(&th_flag, __ATOMIC_RELAXED), 0) &&         \
+#define th_checkpoint()                                                                \
+    ((void)(__builtin_expect(__atomic_load_n(&th_flag, __ATOMIC_RELAXED), 0) &&        \
             (th_preempt(), 0)))
 #endif
 

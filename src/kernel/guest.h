@@ -22,6 +22,7 @@
 #include "base/err.h"
 
 typedef struct th_process th_process;
+typedef struct th_msg th_msg;
 typedef struct th_entry th_entry;
 
 typedef enum th_run {
@@ -41,11 +42,25 @@ typedef struct th_guest {
     bool parks;
 
     /*
+     * The node's own modules: one that is woken runs before those that are runnable
+     * already, however many these are. Only for what returns quickly, always.
+     */
+    bool is_urgent;
+
+    /*
      * Can @entry run at all? Called at each spawn, before anything is registered;
      * must be quick when it was asked before. On a refusal @why says what is wrong
      * (file, line, the exports that there are).
      */
     th_err (*check)(const th_entry *entry, th_buf *why);
+
+    /*
+     * Can its processes be given @msg, whose format is TERM? Asked on the sender's
+     * thread before it is delivered, or answered with. NULL: they take everything.
+     *
+     * Refuses: INVALID, the value has no form in this guest; QUOTA, no memory.
+     */
+    th_err (*accept)(const th_msg *msg);
 
     /*
      * Make the guest's state (th_process_set_state). After a refusal the process

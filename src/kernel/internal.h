@@ -8,17 +8,19 @@
  *   table.c    pid to descriptor               shard.c   slices, the run queue
  *   preempt.c  stacks and the scheduler's loop ticker.c  the tick
  *   worker.c   blocking work                   kernel.c  all of it together
+ *   catalog.c  entries and hosts              budget.c  the node's memory
+ *   output.c   what processes print
  */
 #ifndef TH_KERNEL_INTERNAL_H
 #define TH_KERNEL_INTERNAL_H
 
 #include "base/list.h"
-#include "kernel/epoch.h"
+#include "base/epoch.h"
 #include "kernel/inbox.h"
 #include "kernel/kernel.h"
-#include "kernel/spin.h"
+#include "base/spin.h"
 #include "kernel/stack.h"
-#include "kernel/wheel.h"
+#include "base/wheel.h"
 
 #include <stdatomic.h>
 
@@ -43,8 +45,9 @@ typedef enum th_process_phase {
 } th_process_phase;
 
 typedef enum th_asked {
-    TH_ASKED_POKE = 1, /* run though there may be no item */
-    TH_ASKED_KILL = 2, /* end: kill_exit says how */
+    TH_ASKED_POKE = 1,  /* run though there may be no item */
+    TH_ASKED_KILL = 2,  /* end: kill_exit says how */
+    TH_ASKED_SWEEP = 4, /* forget the requests that it took and whose time is over */
 } th_asked;
 
 /* The mailbox's ledger in one word: messages in the high bits, bytes in the low. */
@@ -52,6 +55,15 @@ typedef enum th_asked {
 #define TH_MAIL_ONE (UINT64_C(1) << TH_MAIL_BYTES_BITS)
 #define TH_MAIL_BYTES(mail) ((mail) & (TH_MAIL_ONE - 1))
 #define TH_MAIL_COUNT(mail) ((mail) >> TH_MAIL_BYTES_BITS)
+
+/*
+ * What the packages of others hold of a mailbox, each as `mail`. Packages share a
+ * place where there are more of them.
+ */
+#define TH_SHARES 8
+
+/* A request's id: a serial number above, its place in the ledger below. */
+#define TH_REQUEST_INDEX_BITS 20
 
 /* A cancel is coalesced: one is on its way at most. */
 typedef struct th_cancel {
@@ -63,45 +75,61 @@ typedef struct th_cancel {
     th_blob *text;
 } th_cancel;
 
+#define TH_SHARD_SLOTS 256 /* free slots of the table that a shard keeps at most */
+
+/* The newest bytes that a process put out, in a ring (output.c). */
+typedef struct th_ring {
+    th_spin lock; /* of the rest */
+    uint32_t room, begin, bytes;
+    bool is_cut; /* older ones were dropped */
+    char *at;    /* owned */
+} th_ring;
+
 struct th_process {
     /* Fixed at creation. */
     th_ident ident;
     th_kernel *kernel;
     const th_guest *guest;
     const th_limits *limits;
+    uint32_t package; /* its entry's package_number */
     th_blob *args;
     th_wall started;
 
     /* Thread: any. */
     _Alignas(64) th_inbox inbox;
     _Atomic uint64_t mail;
-    _Atomic uint32_t phase; /* th_process_phase */
-    _Atomic uint32_t asked; /* th_asked */
-    _Atomic(th_shard *) shard;      /* that runs it or ran it last */
-    _Atomic(th_exit *) kill_exit;   /* owned; the first killer's */
+    _Atomic int64_t sweep_at; /* no request that it took is over before; owner writes */
+    _Atomic uint32_t phase;   /* th_process_phase */
+    _Atomic uint32_t asked;   /* th_asked */
+    _Atomic(th_shard *) shard;    /* that runs it or ran it last */
+    _Atomic(th_exit *) kill_exit; /* owned; the first killer's */
     _Atomic bool traps_links;
-    _Atomic uint64_t slices, memory_bytes; /* written by the owner */
+    _Atomic uint64_t slices, memory_bytes, refused; /* written by the owner */
     th_cancel cancel;
-    _Atomic uint32_t deadlines; /* enforced cancels that are armed */
+    _Atomic uint64_t shares[TH_SHARES];
+    th_ring ring;                 /* what it printed */
+    _Atomic bool names_closed;    /* it ends */
+    _Atomic uint32_t names_count; /* changes under the kernel's names_lock */
+    _Atomic(th_list *) deadlines; /* enforced cancels (ledger.c) */
+    _Atomic uint32_t deadlines_count;
 
     /* Thread: whoever holds the run queue it is in. */
     _Alignas(64) th_list run_link;
 
     /* Thread: owner. */
     th_item *queue;  /* taken out of the inbox, oldest first */
+    int64_t kept;    /* bytes that the guest charged to the mailbox */
     void *state;     /* the guest's */
     th_stack *stack; /* left in the midst of a slice; it then stays on its shard */
     bool began;
     bool has_link_events;
-    th_exit *exit;     /* set by th_process_end */
-    th_list held;      /* requests that it took and did not answer */
-    th_list ties;      /* th_tie_end.link */
-    th_list alarms;    /* th_alarm.link */
-    th_list names;     /* th_name.owned; under the kernel's names_lock */
-    bool names_closed; /* likewise: it ends */
-    uint32_t names_count;
-    uint32_t ties_count, alarms_count;
-    th_request **requests; /* the ledger: open requests by index */
+    th_exit *exit;  /* set by th_process_end */
+    th_list held;   /* requests that it took and did not answer */
+    th_list ties;   /* th_tie_end.link */
+    th_list alarms; /* th_alarm.link */
+    th_list names;  /* th_name.owned; under the kernel's names_lock */
+    uint32_t ties_count, alarms_count; /* ties: those that it made */
+    th_request **requests;             /* the ledger: open requests by index */
     uint32_t requests_room, requests_count, requests_free;
     uint64_t requests_serial;
     char *pid_text;
@@ -113,6 +141,12 @@ struct th_process {
     th_blob *event_text;
     th_retired retired;
 };
+
+/* May @self end @other, be it by a link? The node's own are ended by their own only. */
+static inline bool th_process_may_end(const th_process *self, const th_process *other)
+{
+    return other->package != 0 || self->package == 0;
+}
 
 /* --- Shard ------------------------------------------------------------------------ */
 
@@ -134,20 +168,26 @@ struct th_shard {
     unsigned checks;     /* checkpoints left in this slice (simulation) */
     bool yield;          /* the running process shall end its slice */
     th_wheel wheel;
-    uint32_t slots[256]; /* free slots of the table */
+    uint32_t slots[TH_SHARD_SLOTS]; /* free slots of the table */
     unsigned slots_count;
     uint64_t loops;
+    int64_t now_ns;  /* when it last looked at the clock; not in the future */
     int64_t spin_ns; /* how long it is worth to wait awake, adaptive */
 
     /* Thread: any. */
-    _Alignas(64) th_spin lock; /* of fifo */
-    th_list fifo;              /* oldest first */
-    _Atomic uint32_t fifo_count;
-    _Atomic uint32_t fifo_free; /* of them, those that any shard may run */
-    _Atomic(th_list *) dropped; /* alarms that others want out of the wheel */
+    _Alignas(64) th_spin lock;   /* of fifo and urgent */
+    th_list fifo;                /* oldest first */
+    th_list urgent;              /* likewise, before it: the node's own, just woken */
+    _Atomic uint32_t fifo_count; /* of both */
+    _Atomic uint32_t fifo_free;  /* of them, those that any shard may run */
+    _Atomic(th_list *) dropped;  /* alarms that others want out of the wheel */
     _Atomic bool asleep;
     _Atomic bool stop;
     _Atomic(int *) flag; /* the thread's th_flag */
+
+    /* Written by the owner, summed by any. */
+    _Alignas(64) _Atomic int64_t bytes; /* charged here less discharged here */
+    _Atomic uint64_t refused, late;
 };
 
 /* The shard of this thread, or NULL outside. */
@@ -158,6 +198,8 @@ extern __thread th_shard *th_shard_self;
 #define TH_TABLE_CHUNK 4096
 #define TH_TABLE_CHUNKS (TH_PID_SLOTS_MAX / TH_TABLE_CHUNK)
 
+#define TH_PROCESSES_MAX (TH_PID_SLOTS_MAX - 1 - TH_SHARDS_MAX * TH_SHARD_SLOTS)
+
 typedef struct th_slot {
     _Atomic(th_process *) process;
     uint64_t generation; /* of the last process in it; its owner's */
@@ -165,11 +207,11 @@ typedef struct th_slot {
 
 typedef struct th_table {
     _Atomic(th_slot *) chunks[TH_TABLE_CHUNKS];
-    th_spin lock;       /* of the rest */
-    uint32_t used;      /* slots below it were given out once */
-    uint32_t *free;     /* a stack of slots that came back */
+    th_spin lock;   /* of the rest */
+    uint32_t used;  /* slots below it were given out once */
+    uint32_t *free; /* a stack of slots that came back */
     uint32_t free_count, free_room;
-    uint32_t slots_max;
+    uint32_t slots_max, alive_max;
     _Atomic uint32_t alive;
 } th_table;
 
@@ -181,6 +223,30 @@ typedef struct th_name th_name;
 typedef struct th_names {
     _Atomic(th_name *) buckets[TH_NAMES_BUCKETS];
 } th_names;
+
+#define TH_CATALOG_BUCKETS 4096
+
+/* What is left of processes that ended and had put something out, oldest first. */
+typedef struct th_records {
+    th_spin lock; /* of the rest */
+    th_list all;
+    uint32_t count;
+    size_t bytes;
+} th_records;
+
+/* How far the node's memory is used up, and so what is refused (budget.c). */
+typedef enum th_budget_level {
+    TH_BUDGET_FREE,
+    TH_BUDGET_NO_SPAWNS,
+    TH_BUDGET_NO_SENDS,
+    TH_BUDGET_NO_ANSWERS,
+} th_budget_level;
+
+/* Id to entry or host; read without a lock, written under one (catalog.c). */
+typedef struct th_catalog {
+    _Atomic(th_list *) buckets[TH_CATALOG_BUCKETS];
+    th_spin lock;
+} th_catalog;
 
 typedef struct th_ticker {
     th_thread *thread;
@@ -210,15 +276,21 @@ struct th_kernel {
     th_kernel_config config;
     char *node;
     unsigned shards_count;
+    int64_t budget_bytes;
+
+    /* Seldom written, read at each send. */
+    _Atomic uint32_t budget_level;
 
     /* Thread: any. */
+    _Alignas(64) _Atomic int64_t outside_bytes; /* as a shard's, by all other threads */
+    th_records records;
     th_epoch epoch;
     th_table table;
     th_spin names_lock;
-    th_names registry; /* names of text 003 */
-    th_names chosen;   /* "name:package:publisher" of chosen process names */
-    th_spin entries_lock;
-    th_list entries, hosts;
+    th_names registry;   /* names of text 003 */
+    th_names chosen;     /* "name:package:publisher" of chosen process names */
+    uint64_t names_seed; /* of their hashes: a guest chooses names, but not this */
+    th_catalog entries, hosts;
     th_ticker ticker;
     th_workers workers;
     _Atomic bool stopping;
@@ -242,18 +314,18 @@ th_process *th_table_find(th_kernel *kernel, th_pid pid);
 
 /* shard.c: a thread outside brackets its reads of the tables with these. */
 th_epoch_reader *th_outside_enter(th_kernel *kernel);
-void th_outside_leave(th_epoch_reader *reader);
+void th_outside_leave(th_kernel *kernel, th_epoch_reader *reader);
 th_epoch_reader *th_reader_here(th_kernel *kernel); /* of this thread; entered */
 
 th_err th_shard_init(th_shard *shard, th_kernel *kernel, int number);
 void th_shard_deinit(th_shard *shard);
-void th_shard_run(void *shard);            /* the body of its thread */
-bool th_shard_step(th_shard *shard);       /* simulation: one slice */
+void th_shard_run(void *shard);      /* the body of its thread */
+bool th_shard_step(th_shard *shard); /* simulation: one slice */
 bool th_shard_has_own_work(th_shard *shard);
 bool th_shard_has_work(th_shard *shard); /* own, or another's that it may take */
 void th_shard_end_chain(th_shard *shard);
-void th_shard_alert(th_shard *shard);      /* look up: from any thread */
-void th_shard_serve(th_shard *shard);      /* timers, limbo; between two slices */
+void th_shard_alert(th_shard *shard); /* look up: from any thread */
+void th_shard_serve(th_shard *shard); /* timers, limbo; between two slices */
 th_process *th_shard_pick(th_shard *shard);
 void th_shard_requeue(th_shard *shard, th_process *process); /* it yielded */
 
@@ -277,6 +349,13 @@ void th_process_kill(th_process *process, th_exit *exit);
 /* route.c: tell whoever waits for the answer to @msg that none comes. Takes it. */
 void th_route_return(th_kernel *kernel, th_msg *msg, th_err reason);
 
+/* route.c: it left the mailbox, whose process may be ending. */
+void th_mail_discharge(th_process *process, th_msg *msg);
+
+/* route.c: requests that were taken and not answered. */
+void th_held_add(th_process *self, th_msg *msg);
+void th_held_sweep(th_process *self, int64_t now); /* without those that are over */
+
 /* ledger.c */
 th_err th_ledger_open(th_process *self, const th_ask *ask, th_msg *msg, th_mono due,
                       th_request **out);
@@ -288,7 +367,56 @@ bool th_alarm_take(th_process *self, th_item *item, th_delivery *out);
 void th_alarm_discard(th_item *item);
 void th_alarms_drop_all(th_shard *shard); /* those that other shards gave up */
 void th_alarms_fire(th_shard *shard, th_list *expired);
-th_err th_deadline_set(th_process *target, th_mono due); /* QUOTA: too many */
+th_err th_deadline_set(th_process *target, th_mono due); /* NOT_FOUND, QUOTA */
+void th_deadlines_end(th_process *process);
+
+/* budget.c */
+void th_budget_init(th_kernel *kernel);
+void th_budget_update(th_kernel *kernel); /* now and then, by any shard */
+int64_t th_budget_bytes(th_kernel *kernel);
+int64_t th_budget_blobs(th_msg *msg, int sign);
+int64_t th_budget_blob(th_blob *blob, int sign); /* takes NULL */
+
+/* Charge @bytes to the node, or discharge them: on any thread, often. */
+static inline void th_budget_add(th_kernel *kernel, int64_t bytes)
+{
+    th_shard *shard = th_shard_self;
+
+    if (shard != NULL && shard->kernel == kernel) {
+        int64_t sum = atomic_load_explicit(&shard->bytes, memory_order_relaxed) + bytes;
+
+        atomic_store_explicit(&shard->bytes, sum, memory_order_relaxed);
+    } else {
+        atomic_fetch_add_explicit(&kernel->outside_bytes, bytes, memory_order_relaxed);
+    }
+}
+
+/* A message comes into somebody's hold (1) or leaves it (-1). */
+static inline void th_budget_msg(th_kernel *kernel, th_msg *msg, int sign)
+{
+    int64_t bytes = sign * (int64_t)msg->room;
+
+    if (__builtin_expect(msg->body_blob != NULL || msg->blob != NULL, 0)) {
+        bytes += th_budget_blobs(msg, sign);
+    }
+    th_budget_add(kernel, bytes);
+}
+
+/* Is it so far used up? The sum is looked at anew before that is said. */
+bool th_budget_refuses_now(th_kernel *kernel, th_budget_level from);
+
+static inline bool th_budget_refuses(th_kernel *kernel, th_budget_level from)
+{
+    uint32_t level = atomic_load_explicit(&kernel->budget_level, memory_order_relaxed);
+
+    return __builtin_expect(level >= from, 0) && th_budget_refuses_now(kernel, from);
+}
+
+/* output.c */
+void th_ring_end(th_process *process); /* keep the record, if there is something */
+void th_ring_deinit(th_ring *ring);
+void th_records_init(th_records *records);
+void th_records_deinit(th_records *records);
 
 /* tie.c */
 th_err th_tie_born(th_process *parent, th_process *child, bool monitored, bool linked);

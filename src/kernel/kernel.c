@@ -6,8 +6,8 @@
 #include <string.h>
 
 /*
- * The kernel as a whole: its parts, started and stopped; entries and hosts; what
- * the node asks of it from outside.
+ * The kernel as a whole: its parts, started and stopped; what the node asks of it
+ * from outside.
  */
 
 static th_err init_parts(th_kernel *kernel, const th_kernel_config *config)
@@ -15,11 +15,11 @@ static th_err init_parts(th_kernel *kernel, const th_kernel_config *config)
     uint32_t processes_max = config->processes_max;
     th_err err;
 
-    if (processes_max == 0 || processes_max > TH_PID_SLOTS_MAX - 1) {
-        processes_max = TH_PID_SLOTS_MAX - 1;
+    if (processes_max == 0 || processes_max > TH_PROCESSES_MAX) {
+        processes_max = TH_PROCESSES_MAX;
     }
-    th_list_init(&kernel->entries);
-    th_list_init(&kernel->hosts);
+    th_budget_init(kernel);
+    kernel->names_seed = th_world_dice_u64(config->world);
     th_epoch_init(&kernel->epoch);
     err = th_table_init(&kernel->table, processes_max);
     if (err == TH_OK) {
@@ -46,6 +46,7 @@ th_err th_kernel_new(th_kernel **out, const th_kernel_config *config)
     }
     kernel->config = *config;
     kernel->shards_count = config->shards;
+    th_records_init(&kernel->records);
     kernel->node = th_strndup(config->node, strlen(config->node));
     err = kernel->node == NULL ? th_fault(TH_NOMEM, "the node's name")
                                : init_parts(kernel, config);
@@ -88,9 +89,9 @@ th_err th_kernel_start(th_kernel *kernel)
 static bool kill_each(void *context, th_process *process)
 {
     (void)context;
-    th_process_kill(process, th_exit_new(TH_END_STOP, TH_STOPPING,
-                                         TH_SLICE("the node stopped"), TH_FORMAT_BYTES,
-                                         TH_SLICE("")));
+    th_process_kill(process,
+                    th_exit_new(TH_END_STOP, TH_STOPPING, TH_SLICE("the node stopped"),
+                                TH_FORMAT_BYTES, TH_SLICE("")));
     return true;
 }
 
@@ -123,7 +124,7 @@ static void end_all(th_kernel *kernel)
     while (atomic_load(&kernel->table.alive) > 0) {
         reader = th_outside_enter(kernel);
         each_process(kernel, kill_each, NULL);
-        th_outside_leave(reader);
+        th_outside_leave(kernel, reader);
         if (kernel->started) {
             th_mono soon = {th_kernel_now(kernel).ns + TH_MS};
 
@@ -142,6 +143,7 @@ void th_kernel_stop(th_kernel *kernel)
     if (kernel->shards[kernel->shards_count - 1].thread != NULL) {
         end_all(kernel);
     }
+    th_ticker_stop(kernel); /* it writes to words of the shards' threads */
     for (unsigned i = 0; i < kernel->shards_count; i++) {
         th_shard *shard = &kernel->shards[i];
 
@@ -152,8 +154,10 @@ void th_kernel_stop(th_kernel *kernel)
             shard->thread = NULL;
         }
     }
+    for (unsigned i = 0; i < kernel->shards_count; i++) {
+        th_alarms_drop_all(&kernel->shards[i]); /* given up by others at the last */
+    }
     th_workers_stop(kernel);
-    th_ticker_stop(kernel);
     kernel->started = false;
 }
 
@@ -184,6 +188,7 @@ th_kernel *th_kernel_free(th_kernel *kernel)
     th_names_deinit(&kernel->registry);
     th_names_deinit(&kernel->chosen);
     th_epoch_deinit(&kernel->epoch);
+    th_records_deinit(&kernel->records);
     th_table_deinit(&kernel->table);
     th_free(kernel->node);
     return th_free(kernel);
@@ -209,103 +214,6 @@ unsigned th_kernel_shards(const th_kernel *kernel)
     return kernel->shards_count;
 }
 
-/* --- Entries and hosts --------------------------------------------------------------- */
-
-static th_entry *find_entry(th_kernel *kernel, th_slice id)
-{
-    TH_LIST_EACH(node, &kernel->entries)
-    {
-        th_entry *entry = th_container_of(node, th_entry, link);
-
-        if (th_slice_eq(entry->id, id)) {
-            return entry;
-        }
-    }
-    return NULL;
-}
-
-static th_host *find_host(th_kernel *kernel, th_slice id)
-{
-    TH_LIST_EACH(node, &kernel->hosts)
-    {
-        th_host *host = th_container_of(node, th_host, link);
-
-        if (th_slice_eq(host->id, id)) {
-            return host;
-        }
-    }
-    return NULL;
-}
-
-th_err th_kernel_add_entry(th_kernel *kernel, th_entry *entry)
-{
-    th_err err = TH_EXISTS;
-
-    th_spin_lock(&kernel->entries_lock);
-    if (find_entry(kernel, entry->id) == NULL) {
-        th_list_push(&kernel->entries, &entry->link);
-        err = TH_OK;
-    }
-    th_spin_unlock(&kernel->entries_lock);
-    return err;
-}
-
-th_err th_kernel_add_host(th_kernel *kernel, th_host *host)
-{
-    th_err err = TH_EXISTS;
-
-    th_spin_lock(&kernel->entries_lock);
-    if (find_host(kernel, host->id) == NULL) {
-        th_list_push(&kernel->hosts, &host->link);
-        err = TH_OK;
-    }
-    th_spin_unlock(&kernel->entries_lock);
-    return err;
-}
-
-const th_entry *th_kernel_find_entry(th_kernel *kernel, th_slice id)
-{
-    const th_entry *entry;
-
-    th_spin_lock(&kernel->entries_lock);
-    entry = find_entry(kernel, id);
-    th_spin_unlock(&kernel->entries_lock);
-    return entry;
-}
-
-/* Under the lock: "namespace:name" out of its two parts. */
-static const th_host *find_host_in(th_kernel *kernel, th_slice ns, th_slice name)
-{
-    TH_LIST_EACH(node, &kernel->hosts)
-    {
-        const th_host *host = th_container_of(node, th_host, link);
-
-        if (host->id.bytes == ns.bytes + 1 + name.bytes && host->id.at[ns.bytes] == ':' &&
-            th_slice_eq(th_slice_of(host->id.at, ns.bytes), ns) &&
-            th_slice_eq(th_slice_from(host->id, ns.bytes + 1), name)) {
-            return host;
-        }
-    }
-    return NULL;
-}
-
-const th_host *th_kernel_find_host(th_kernel *kernel, th_slice ns, th_slice id)
-{
-    const th_host *host;
-
-    th_spin_lock(&kernel->entries_lock);
-    if (th_slice_find(id, ':') < id.bytes) {
-        host = find_host(kernel, id);
-    } else {
-        host = find_host_in(kernel, ns, id);
-        if (host == NULL) {
-            host = find_host_in(kernel, TH_SLICE("system"), id);
-        }
-    }
-    th_spin_unlock(&kernel->entries_lock);
-    return host;
-}
-
 /* --- Processes, from outside ---------------------------------------------------------- */
 
 th_err th_kernel_kill(th_kernel *kernel, th_pid pid, th_slice text)
@@ -317,7 +225,7 @@ th_err th_kernel_kill(th_kernel *kernel, th_pid pid, th_slice text)
         th_process_kill(process, th_exit_new(TH_END_KILL, TH_KILLED, text,
                                              TH_FORMAT_BYTES, TH_SLICE("")));
     }
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
     return process == NULL ? TH_NOT_FOUND : TH_OK;
 }
 
@@ -330,7 +238,7 @@ void th_kernel_poke(th_kernel *kernel, th_pid pid)
         atomic_fetch_or(&process->asked, TH_ASKED_POKE);
         th_process_wake(process);
     }
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
 }
 
 bool th_kernel_is_alive(th_kernel *kernel, th_pid pid)
@@ -338,7 +246,7 @@ bool th_kernel_is_alive(th_kernel *kernel, th_pid pid)
     th_epoch_reader *reader = th_outside_enter(kernel);
     bool is_alive = th_table_find(kernel, pid) != NULL;
 
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
     return is_alive;
 }
 
@@ -402,6 +310,7 @@ static bool show(void *context, th_process *process)
         .mailbox_bytes = TH_MAIL_BYTES(mail),
         .memory_bytes = atomic_load(&process->memory_bytes),
         .slices = atomic_load(&process->slices),
+        .refused = atomic_load(&process->refused),
         .started = process->started,
     };
 
@@ -417,7 +326,7 @@ void th_kernel_each(th_kernel *kernel, th_process_each *each, void *context)
     each_info with = {each, context};
 
     each_process(kernel, show, &with);
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
 }
 
 /* --- Simulation ------------------------------------------------------------------------- */

@@ -16,11 +16,11 @@
 
 typedef struct th_kernel_config {
     th_world *world;
-    const char *node;     /* its name; "local" when it has none */
-    uint64_t boot;        /* raised at each start of the data folder */
-    unsigned shards;      /* 1..TH_SHARDS_MAX */
+    const char *node;        /* its name; "local" when it has none */
+    uint64_t boot;           /* raised at each start of the data folder */
+    unsigned shards;         /* 1..TH_SHARDS_MAX */
     size_t memory_bytes_max; /* the node's budget; 0: three quarters of the machine */
-    uint32_t processes_max;  /* 0: TH_PID_SLOTS_MAX - 1 */
+    uint32_t processes_max;  /* 0: some sixteen million, the most there can be */
 
     /* Called for each output of a process, on its shard's thread; may be NULL. */
     void (*output)(void *context, const th_ident *from, th_output kind, th_slice text);
@@ -47,10 +47,17 @@ unsigned th_kernel_shards(const th_kernel *kernel);
 
 /* --- Entries and hosts ---------------------------------------------------------- */
 
-/* The kernel borrows them until its end. Refuses: EXISTS, the id is taken. */
+/*
+ * The kernel borrows them until its end. Refuses: EXISTS, the id is taken; INVALID, a
+ * limit is beyond what the kernel can count.
+ */
 th_err th_kernel_add_entry(th_kernel *kernel, th_entry *entry);
 th_err th_kernel_add_host(th_kernel *kernel, th_host *host);
 const th_entry *th_kernel_find_entry(th_kernel *kernel, th_slice id);
+
+/* The entry of the package of @of whose code is @file, or NULL. */
+const th_entry *th_kernel_find_file(th_kernel *kernel, const th_entry *of,
+                                    th_slice file);
 
 /* A bare name is looked up in namespace @ns, then in `system`. */
 const th_host *th_kernel_find_host(th_kernel *kernel, th_slice ns, th_slice id);
@@ -88,6 +95,7 @@ typedef struct th_process_info {
     uint64_t mailbox_count, mailbox_bytes;
     uint64_t memory_bytes;
     uint64_t slices;
+    uint64_t refused; /* of its one-way messages (th_process_note_refused) */
     th_wall started;
 } th_process_info;
 
@@ -96,6 +104,30 @@ void th_kernel_each(th_kernel *kernel, th_process_each *each, void *context);
 
 /* How many are alive. */
 uint32_t th_kernel_count(th_kernel *kernel);
+
+/*
+ * Append what @pid printed last, the newest whole lines that its bound allows. *@end is
+ * NULL while it lives; afterwards it is how it ended, to be unref'd, and this was the
+ * one time that the record could be read. Of processes that printed nothing, and of
+ * all but the newest few hundred, no record is kept.
+ *
+ * Refuses: NOT_FOUND.
+ */
+th_err th_kernel_read_log(th_kernel *kernel, th_pid pid, th_buf *out, th_exit **end);
+
+/* The node in numbers; each true at some moment of the call. */
+typedef struct th_figures {
+    int64_t memory_bytes;     /* charged: messages, guests' memory, all that is held */
+    int64_t memory_bytes_max; /* spawns are refused at 14/16 of it, sends at 15/16 */
+    uint32_t processes;
+    uint64_t refused; /* messages that a mailbox or the node had no room for */
+    uint64_t late;    /* answers that nobody waited for any more */
+} th_figures;
+
+void th_kernel_figures(th_kernel *kernel, th_figures *out);
+
+/* Is the node's memory so short that it refuses sends? For the text of a QUOTA. */
+bool th_kernel_is_short(th_kernel *kernel);
 
 /* --- Simulation ------------------------------------------------------------------------ */
 

@@ -12,7 +12,9 @@ static th_stage stage;
 
 static th_msg *message(th_msg_kind kind, const char *body)
 {
-    th_msg_parts parts = {.kind = kind, .topic = TH_SLICE("t"), .body = th_slice_str(body)};
+    th_msg_parts parts = {.kind = kind,
+                          .topic = TH_SLICE("t"),
+                          .body = th_slice_str(body)};
 
     return th_msg_new(&parts);
 }
@@ -61,7 +63,8 @@ static th_run listener(th_process *self, th_puppet *puppet)
 
             th_buf_putf(puppet->seen, "reply:%s:%.*s:%.*s ",
                         th_reason_of(th_request_reason(in.request))->name,
-                        TH_FMT(response == NULL ? TH_SLICE("-") : th_msg_body(response)),
+                        TH_FMT(response == NULL ? TH_SLICE("-")
+                                                : th_msg_body(response)),
                         TH_FMT(th_blob_slice(context)));
             th_request_free(self, in.request);
         }
@@ -360,7 +363,8 @@ static th_run watches(th_process *self, th_puppet *puppet)
                             : th_process_unmonitor(self, puppet->peer),
                  TH_OK);
         }
-        T_EQ(th_process_send(self, puppet->peer, message(TH_MSG_SEND, row->order)), TH_OK);
+        T_EQ(th_process_send(self, puppet->peer, message(TH_MSG_SEND, row->order)),
+             TH_OK);
     }
     return listener(self, puppet);
 }
@@ -467,6 +471,38 @@ TEST(kernel, an_enforced_cancel_ends_who_ignores_it_at_its_deadline)
     }
 }
 
+static th_run tries_to_end_its_peer(th_process *self, th_puppet *puppet)
+{
+    if (puppet->n++ == 0) {
+        T_EQ(th_process_terminate(self, puppet->peer), TH_DENIED);
+        T_EQ(th_process_cancel(self, puppet->peer, 0, true, TH_SLICE("")), TH_DENIED);
+        T_EQ(th_process_cancel(self, puppet->peer, TH_S, false, TH_SLICE("")),
+             TH_DENIED);
+        T_EQ(th_process_link(self, puppet->peer), TH_DENIED);
+        T_EQ(th_process_monitor(self, puppet->peer), TH_OK);
+    }
+    th_process_end(self, NULL);
+    return TH_RUN_ENDED;
+}
+
+TEST(kernel, a_guest_cannot_end_a_process_of_the_node)
+{
+    th_auto_buf seen = TH_BUF_INIT;
+    th_puppet guest, own;
+
+    th_stage_set(&stage, 1, 2);
+    th_puppet_cast(&stage, &own, "test:own", listener);
+    th_puppet_cast(&stage, &guest, "test:guest", tries_to_end_its_peer);
+    guest.entry.package_number = 2;
+    own.seen = &seen;
+    guest.peer = th_puppet_spawn(&stage, &own);
+    th_puppet_spawn(&stage, &guest);
+    th_stage_run(&stage);
+    T_NULL(strstr(th_buf_text(&stage.ended), "test:own"));
+    T_NOT_NULL(strstr(th_buf_text(&stage.ended), "test:guest"));
+    th_stage_strike(&stage);
+}
+
 TEST(kernel, a_killed_process_runs_no_more_and_says_who_asked)
 {
     th_auto_buf seen = TH_BUF_INIT;
@@ -506,11 +542,12 @@ static th_run names(th_process *self, th_puppet *puppet)
     T_TRUE(th_pid_eq(found, own));
     T_EQ(th_process_resolve(self, th_process_pid_text(self), &found, &error), TH_OK);
     T_TRUE(th_pid_eq(found, own));
-    T_EQ(th_process_resolve(self, TH_SLICE("{system:processes|test:peer|1-99-1}"), &found,
-                            &error),
+    T_EQ(th_process_resolve(self, TH_SLICE("{system:processes|test:peer|1-99-1}"),
+                            &found, &error),
          TH_NOT_FOUND);
     T_EQ(th_process_resolve(self, TH_SLICE("{nowhere"), &found, &error), TH_INVALID);
-    T_EQ(th_process_resolve(self, TH_SLICE("elsewhere@a:b:c"), &found, &error), TH_OFFLINE);
+    T_EQ(th_process_resolve(self, TH_SLICE("elsewhere@a:b:c"), &found, &error),
+         TH_OFFLINE);
     T_EQ(th_process_unregister(self, TH_SLICE("me")), TH_OK);
     T_EQ(th_process_unregister(self, TH_SLICE("me")), TH_NOT_FOUND);
     return TH_RUN_BLOCKED;
@@ -533,7 +570,8 @@ TEST(kernel, names_mean_one_process_until_its_end)
     T_TRUE(th_pid_eq(found, pid));
     T_EQ(th_kernel_kill(stage.kernel, pid, TH_SLICE("")), TH_OK);
     th_stage_run(&stage);
-    T_EQ(th_kernel_resolve(stage.kernel, TH_SLICE("you"), &found, &error), TH_NOT_FOUND);
+    T_EQ(th_kernel_resolve(stage.kernel, TH_SLICE("you"), &found, &error),
+         TH_NOT_FOUND);
     th_stage_strike(&stage);
 }
 
@@ -562,7 +600,8 @@ TEST(kernel, a_chosen_name_is_unique_in_its_package_and_found_by_both_texts)
     T_STR(th_buf_text(&text), "{local@system:processes|test:puppet|chosen}");
     T_EQ(th_kernel_resolve(stage.kernel, th_buf_slice(&text), &found, &error), TH_OK);
     T_TRUE(th_pid_eq(found, ident.pid));
-    T_EQ(th_kernel_resolve(stage.kernel, TH_SLICE("our@chosen:test:local"), &found, &error),
+    T_EQ(th_kernel_resolve(stage.kernel, TH_SLICE("our@chosen:test:local"), &found,
+                           &error),
          TH_OK);
     th_blob_unref(ident.name);
     th_stage_strike(&stage);
@@ -585,5 +624,73 @@ TEST(kernel, a_host_and_a_node_refuse_processes_above_their_limit)
     T_EQ(th_kernel_spawn(stage.kernel, &spec, &ident, &why), TH_OK);
     T_EQ(th_kernel_spawn(stage.kernel, &spec, &ident, &why), TH_QUOTA);
     T_STR(th_buf_text(&why), "the host system:processes has its limit of 2 processes");
+    th_stage_strike(&stage);
+}
+
+/* --- The node's own ------------------------------------------------------------- */
+
+static th_run never_done(th_process *self, th_puppet *puppet)
+{
+    (void)self;
+    puppet->n++;
+    return TH_RUN_YIELDED;
+}
+
+static th_err module_start(th_process *self, th_buf *why)
+{
+    (void)self;
+    (void)why;
+    return TH_OK;
+}
+
+static th_run module_run(th_process *self)
+{
+    int *runs = th_process_ident(self)->entry->program;
+
+    (*runs)++;
+    return TH_RUN_YIELDED;
+}
+
+static void module_drop(th_process *self)
+{
+    (void)self;
+}
+
+TEST(kernel, the_nodes_own_modules_run_before_all_who_wait_and_then_in_their_turn)
+{
+    static const th_guest guest = {.name = "module",
+                                   .is_urgent = true,
+                                   .start = module_start,
+                                   .run = module_run,
+                                   .drop = module_drop};
+    int runs = 0;
+    th_entry entry = {.id = TH_SLICE("test:module"),
+                      .package = TH_SLICE("test"),
+                      .publisher = TH_SLICE("local"),
+                      .limits = th_limits_default,
+                      .guest = &guest,
+                      .program = &runs};
+    th_spawn spec = {.entry = &entry};
+    th_auto_buf why = TH_BUF_INIT;
+    th_puppet busy;
+    th_ident ident;
+
+    th_stage_set(&stage, 1, 1);
+    th_puppet_cast(&stage, &busy, "test:busy", never_done);
+    for (int i = 0; i < 200; i++) {
+        th_puppet_spawn(&stage, &busy);
+    }
+    T_EQ(th_kernel_add_entry(stage.kernel, &entry), TH_OK);
+    spec.host = &stage.host;
+    T_EQ(th_kernel_spawn(stage.kernel, &spec, &ident, &why), TH_OK);
+    for (int i = 0; i < 3; i++) {
+        T_TRUE(th_kernel_step(stage.kernel));
+    }
+    T_EQ(runs, 1); /* it goes on, and so it waits */
+    for (int i = 0; i < 200; i++) {
+        T_TRUE(th_kernel_step(stage.kernel));
+    }
+    T_EQ(runs, 2);
+    T_TRUE(busy.n >= 200);
     th_stage_strike(&stage);
 }

@@ -53,20 +53,35 @@ struct th_alarm {
     bool is_dropped; /* the owner does not want it any more */
 };
 
-/* An enforced cancel: it ends the process; on nobody's list. */
+/*
+ * An enforced cancel: it ends the process. It is on the list of its target, which any
+ * shard may put it on and only the target's end takes it off.
+ */
 typedef struct deadline {
     th_wait wait;
+    th_list listed; /* `next` alone */
 } deadline;
 
-#define INDEX_BITS 20
+#define DEADLINES_CLOSED ((th_list *)1) /* the target ended */
+
+#define INDEX_BITS TH_REQUEST_INDEX_BITS
 #define INDEX_MASK ((UINT64_C(1) << INDEX_BITS) - 1)
 #define INDEX_NONE UINT32_MAX
-#define DEADLINES_MAX 64 /* enforced cancels of one process at a time */
+#define DEADLINES_MAX 64 /* enforced cancels of one process */
 
 /* --- Waits ----------------------------------------------------------------------- */
 
+/* What is held with a request: itself, its message and its context; -1: no longer. */
+static void charge_request(th_kernel *kernel, th_request *request, int sign)
+{
+    th_budget_msg(kernel, request->original, sign);
+    th_budget_add(kernel, sign * (int64_t)sizeof *request +
+                              th_budget_blob(request->context, sign));
+}
+
 static void free_request(th_request *request)
 {
+    charge_request(request->wait.kernel, request, -1);
     th_msg_unref(request->original);
     th_msg_unref(request->response);
     th_blob_unref(request->context);
@@ -81,8 +96,10 @@ static void wait_unref(th_wait *wait)
     if (wait->item.type == TH_ITEM_REQUEST) {
         free_request(th_container_of(wait, th_request, wait));
     } else if (wait->item.type == TH_ITEM_TIMER) {
+        th_budget_add(wait->kernel, -(int64_t)sizeof(th_alarm));
         th_slab_free(th_container_of(wait, th_alarm, wait), sizeof(th_alarm));
     } else {
+        th_budget_add(wait->kernel, -(int64_t)sizeof(deadline));
         th_slab_free(th_container_of(wait, deadline, wait), sizeof(deadline));
     }
 }
@@ -96,7 +113,7 @@ static void wait_arm(th_wait *wait, th_process *owner, th_item_type type, th_mon
     wait->shard = shard;
     wait->owner = owner->ident.pid;
     atomic_init(&wait->state, WAIT_ARMED);
-    atomic_init(&wait->refs, type == TH_ITEM_CANCEL ? 1 : 2);
+    atomic_init(&wait->refs, 2);
     th_wheel_add(&shard->wheel, &wait->timer, due.ns);
 }
 
@@ -118,8 +135,8 @@ static void wait_drop(th_wait *wait)
 
         do {
             wait->item.link.next = first;
-        } while (!atomic_compare_exchange_weak(&shard->dropped, &first,
-                                               &wait->item.link));
+        } while (
+            !atomic_compare_exchange_weak(&shard->dropped, &first, &wait->item.link));
     }
 }
 
@@ -157,14 +174,18 @@ static void wait_fire(th_wait *wait)
 
 static void deadline_fire(th_wait *wait)
 {
-    th_process *target = th_table_find(wait->kernel, wait->owner);
+    uint8_t armed = WAIT_ARMED;
+    th_process *target;
 
+    if (!atomic_compare_exchange_strong(&wait->state, &armed, WAIT_FIRED)) {
+        return; /* given up: its shard is about to be told */
+    }
+    target = th_table_find(wait->kernel, wait->owner);
     if (target != NULL) {
         th_process_kill(target, th_exit_new(TH_END_KILL, TH_CANCELED,
                                             TH_SLICE("process terminated: it did not "
                                                      "end by the cancel's deadline"),
                                             TH_FORMAT_BYTES, TH_SLICE("")));
-        atomic_fetch_sub(&target->deadlines, 1);
     }
     wait_unref(wait);
 }
@@ -280,6 +301,7 @@ th_err th_ledger_open(th_process *self, const th_ask *ask, th_msg *msg, th_mono 
     request->context = th_blob_ref(ask->context);
     request->original = th_msg_ref(msg);
     wait_arm(&request->wait, self, TH_ITEM_REQUEST, due);
+    charge_request(self->kernel, request, 1);
     msg->requester = self->ident.pid;
     msg->request = request->id;
     *out = request;
@@ -299,6 +321,7 @@ bool th_ledger_answer(th_process *self, th_msg *msg, th_delivery *out)
     th_request *request = ledger_find(self, msg->request);
 
     if (request == NULL) { /* late, or a second one: silent */
+        atomic_fetch_add_explicit(&th_shard_self->late, 1, memory_order_relaxed);
         th_msg_unref(msg);
         return false;
     }
@@ -403,6 +426,7 @@ static th_alarm *make_alarm(th_process *self, th_mono due, void *tag)
         memset(alarm, 0, sizeof *alarm);
         alarm->tag = tag;
         wait_arm(&alarm->wait, self, TH_ITEM_TIMER, due);
+        th_budget_add(self->kernel, (int64_t)sizeof *alarm);
         th_list_push(&self->alarms, &alarm->link);
         self->alarms_count++;
     }
@@ -459,20 +483,55 @@ void th_alarm_discard(th_item *item)
 
 /* --- Deadlines ------------------------------------------------------------------------- */
 
+/* False: @target ended. */
+static bool list_deadline(th_process *target, deadline *made)
+{
+    th_list *first = atomic_load(&target->deadlines);
+
+    do {
+        if (first == DEADLINES_CLOSED) {
+            return false;
+        }
+        made->listed.next = first;
+    } while (!atomic_compare_exchange_weak(&target->deadlines, &first, &made->listed));
+    return true;
+}
+
+static void drop_deadline(deadline *given_up)
+{
+    wait_drop(&given_up->wait);
+    wait_unref(&given_up->wait);
+}
+
 th_err th_deadline_set(th_process *target, th_mono due)
 {
-    deadline *made;
+    deadline *made = NULL;
 
-    if (atomic_fetch_add(&target->deadlines, 1) >= DEADLINES_MAX) {
-        atomic_fetch_sub(&target->deadlines, 1);
-        return TH_QUOTA;
+    if (atomic_fetch_add(&target->deadlines_count, 1) < DEADLINES_MAX) {
+        made = th_slab_new(sizeof *made);
     }
-    made = th_slab_new(sizeof *made);
     if (made == NULL) {
-        atomic_fetch_sub(&target->deadlines, 1);
+        atomic_fetch_sub(&target->deadlines_count, 1);
         return TH_QUOTA;
     }
     memset(made, 0, sizeof *made);
+    th_budget_add(target->kernel, (int64_t)sizeof *made);
     wait_arm(&made->wait, target, TH_ITEM_CANCEL, due);
+    if (!list_deadline(target, made)) {
+        drop_deadline(made);
+        return TH_NOT_FOUND;
+    }
     return TH_OK;
+}
+
+void th_deadlines_end(th_process *process)
+{
+    th_list *listed = atomic_exchange(&process->deadlines, DEADLINES_CLOSED);
+
+    while (listed != NULL) {
+        deadline *one = th_container_of(listed, deadline, listed);
+
+        listed = listed->next;
+        drop_deadline(one);
+    }
 }

@@ -8,7 +8,9 @@
  * that is meant to be a process means.
  *
  * Looking up takes no lock: a chain of a bucket is only ever changed by one store,
- * and a name that is taken out is freed by epochs. Changes are under one lock.
+ * and a name that is taken out is freed by epochs. Changes are under one lock, which
+ * the end of a process without names does without: whoever gives it one at that
+ * moment sees that it ends and takes the name back.
  */
 struct th_name {
     _Atomic(th_name *) next;
@@ -31,7 +33,8 @@ static th_name *find(th_names *names, th_slice text, uint64_t hash)
                                          memory_order_acquire);
 
     while (name != NULL) {
-        if (name->hash == hash && th_slice_eq(th_slice_of(name->text, name->bytes), text)) {
+        if (name->hash == hash &&
+            th_slice_eq(th_slice_of(name->text, name->bytes), text)) {
             return name;
         }
         name = atomic_load_explicit(&name->next, memory_order_acquire);
@@ -39,9 +42,9 @@ static th_name *find(th_names *names, th_slice text, uint64_t hash)
     return NULL;
 }
 
-static th_pid find_pid(th_names *names, th_slice text)
+static th_pid find_pid(th_kernel *kernel, th_names *names, th_slice text)
 {
-    const th_name *name = find(names, text, th_slice_hash(text, 0));
+    const th_name *name = find(names, text, th_slice_hash(text, kernel->names_seed));
 
     return name == NULL ? TH_PID_NONE : name->pid;
 }
@@ -51,39 +54,32 @@ static void free_name(th_retired *retired)
     th_free(th_container_of(retired, th_name, retired));
 }
 
-/* Under the lock. Refuses: EXISTS, another process has it; QUOTA; NOT_FOUND. */
-static th_err add(th_names *names, th_slice text, th_process *process, th_pid registrar)
+static th_name *make_name(th_names *names, th_slice text, uint64_t hash)
 {
-    uint64_t hash = th_slice_hash(text, 0);
-    _Atomic(th_name *) *bucket = &names->buckets[hash % TH_NAMES_BUCKETS];
-    th_name *name = find(names, text, hash);
+    th_name *name = th_calloc(1, sizeof *name + text.bytes);
 
     if (name != NULL) {
-        return th_pid_eq(name->pid, process->ident.pid) ? TH_OK : TH_EXISTS;
+        name->in = names;
+        name->hash = hash;
+        name->retired.free = free_name;
+        name->bytes = (uint32_t)text.bytes;
+        memcpy(name->text, text.at, text.bytes);
     }
-    if (process->names_closed) {
-        return TH_NOT_FOUND;
-    }
-    if (process->names_count >= process->limits->names_max) {
-        return TH_QUOTA;
-    }
-    name = th_calloc(1, sizeof *name + text.bytes);
-    if (name == NULL) {
-        return TH_QUOTA;
-    }
-    name->in = names;
-    name->hash = hash;
+    return name;
+}
+
+/* Under the lock. */
+static void put_in(th_name *name, th_process *process)
+{
+    _Atomic(th_name *) *bucket = &name->in->buckets[name->hash % TH_NAMES_BUCKETS];
+
     name->pid = process->ident.pid;
-    name->registrar = registrar;
     name->process = process;
-    name->retired.free = free_name;
-    name->bytes = (uint32_t)text.bytes;
-    memcpy(name->text, text.at, text.bytes);
     th_list_push(&process->names, &name->owned);
-    process->names_count++;
+    atomic_fetch_add(&process->names_count, 1);
+    th_budget_add(process->kernel, (int64_t)(sizeof *name + name->bytes));
     atomic_store_explicit(&name->next, atomic_load(bucket), memory_order_relaxed);
     atomic_store_explicit(bucket, name, memory_order_release);
-    return TH_OK;
 }
 
 /* Under the lock. */
@@ -96,8 +92,35 @@ static void take_out(th_kernel *kernel, th_name *name)
     }
     atomic_store(at, atomic_load(&name->next));
     th_list_remove(&name->owned);
-    name->process->names_count--;
+    atomic_fetch_sub(&name->process->names_count, 1);
+    th_budget_add(kernel, -(int64_t)(sizeof *name + name->bytes));
     th_epoch_retire(&kernel->epoch, th_reader_here(kernel), &name->retired);
+}
+
+/* Under the lock. Refuses: EXISTS, another process has it; QUOTA; NOT_FOUND. */
+static th_err add(th_names *names, th_slice text, th_process *process, th_pid registrar)
+{
+    th_kernel *kernel = process->kernel;
+    uint64_t hash = th_slice_hash(text, kernel->names_seed);
+    th_name *name = find(names, text, hash);
+
+    if (name != NULL) {
+        return th_pid_eq(name->pid, process->ident.pid) ? TH_OK : TH_EXISTS;
+    }
+    if (atomic_load(&process->names_count) >= process->limits->names_max) {
+        return TH_QUOTA;
+    }
+    name = make_name(names, text, hash);
+    if (name == NULL) {
+        return TH_QUOTA;
+    }
+    name->registrar = registrar;
+    put_in(name, process);
+    if (atomic_load(&process->names_closed)) {
+        take_out(kernel, name);
+        return TH_NOT_FOUND;
+    }
+    return TH_OK;
 }
 
 void th_names_deinit(th_names *names)
@@ -171,8 +194,11 @@ void th_names_release(th_process *process)
 {
     th_kernel *kernel = process->kernel;
 
+    atomic_store(&process->names_closed, true);
+    if (atomic_load(&process->names_count) == 0) {
+        return;
+    }
     th_spin_lock(&kernel->names_lock);
-    process->names_closed = true;
     while (!th_list_is_empty(&process->names)) {
         take_out(kernel, th_container_of(process->names.next, th_name, owned));
     }
@@ -204,7 +230,7 @@ th_err th_process_unregister(th_process *self, th_slice text)
     th_err err = TH_NOT_FOUND;
 
     th_spin_lock(&kernel->names_lock);
-    name = find(&kernel->registry, text, th_slice_hash(text, 0));
+    name = find(&kernel->registry, text, th_slice_hash(text, kernel->names_seed));
     if (name != NULL) {
         err = TH_DENIED;
         if (th_pid_eq(name->pid, self->ident.pid) ||
@@ -221,7 +247,8 @@ th_err th_process_unregister(th_process *self, th_slice text)
 
 static bool is_here(const th_kernel *kernel, th_slice node)
 {
-    return node.bytes == 0 || th_slice_is(node, "our") || th_slice_is(node, kernel->node);
+    return node.bytes == 0 || th_slice_is(node, "our") ||
+           th_slice_is(node, kernel->node);
 }
 
 /* The process of a unique part, if it lives and its package is that of @address. */
@@ -258,7 +285,8 @@ static th_err resolve_pid_text(th_kernel *kernel, th_slice text, th_pid *out,
             return TH_NOT_FOUND;
         }
         chosen_key(&key, parts.unique, entry);
-        process = th_table_find(kernel, find_pid(&kernel->chosen, th_buf_slice(&key)));
+        process = th_table_find(kernel,
+                                find_pid(kernel, &kernel->chosen, th_buf_slice(&key)));
     }
     if (process == NULL || !th_slice_eq(process->ident.entry->id, parts.entry) ||
         !th_slice_eq(process->ident.host->id, parts.host)) {
@@ -285,7 +313,7 @@ static th_err resolve_address(th_kernel *kernel, th_slice text, th_pid *out,
     if (parts.node.bytes > 0) {
         key = th_slice_from(text, parts.node.bytes + 1);
     }
-    process = th_table_find(kernel, find_pid(&kernel->chosen, key));
+    process = th_table_find(kernel, find_pid(kernel, &kernel->chosen, key));
     if (process == NULL) {
         process = find_unique(kernel, parts.process);
         if (process != NULL && process->ident.name != NULL) {
@@ -321,7 +349,7 @@ static th_err resolve(th_kernel *kernel, th_slice text, th_pid *out, th_id_error
     if (text.bytes > 0 && text.at[0] == '{') {
         return resolve_pid_text(kernel, text, out, error);
     }
-    pid = find_pid(&kernel->registry, text);
+    pid = find_pid(kernel, &kernel->registry, text);
     if (th_table_find(kernel, pid) != NULL) {
         *out = pid;
         return TH_OK;
@@ -342,6 +370,6 @@ th_err th_kernel_resolve(th_kernel *kernel, th_slice text, th_pid *out,
     th_epoch_reader *reader = th_outside_enter(kernel);
     th_err err = resolve(kernel, text, out, error);
 
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
     return err;
 }

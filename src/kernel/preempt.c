@@ -36,8 +36,12 @@ static void leave_slice(th_shard *shard, th_process *process)
 
     shard->current = NULL;
     if ((n < 4 || n % MEMORY_EVERY == 0) && process->guest->memory != NULL) {
-        atomic_store_explicit(&process->memory_bytes, process->guest->memory(process),
-                              memory_order_relaxed);
+        uint64_t before =
+            atomic_load_explicit(&process->memory_bytes, memory_order_relaxed);
+        uint64_t bytes = process->guest->memory(process);
+
+        atomic_store_explicit(&process->memory_bytes, bytes, memory_order_relaxed);
+        th_budget_add(process->kernel, (int64_t)(bytes - before));
     }
 }
 
@@ -89,7 +93,9 @@ static void run_slice(th_shard *shard, th_process *process)
     th_run result = TH_RUN_ENDED;
 
     enter_slice(shard, process);
-    atomic_fetch_and(&process->asked, ~(uint32_t)TH_ASKED_POKE);
+    if ((atomic_fetch_and(&process->asked, TH_ASKED_KILL) & TH_ASKED_SWEEP) != 0) {
+        th_held_sweep(process, shard->now_ns);
+    }
     if (begin(process)) {
         result = process->guest->run(process);
     }
@@ -205,8 +211,14 @@ static void leave_parked(th_shard *shard, th_process *process)
     th_stack *fresh = th_stack_get(&shard->stacks);
     th_stack *stack = shard->stacks.current;
 
-    if (fresh == NULL) {
-        return; /* it goes on: there is no ground for anybody else */
+    if (fresh == NULL) { /* no ground for anybody else, for ever: this one ends */
+        th_process_kill(process,
+                        th_exit_new(TH_END_CRASH, TH_QUOTA,
+                                    TH_SLICE("it ran on while as many processes as the "
+                                             "node has stacks for were preempted in "
+                                             "their midst: run fewer busy ones"),
+                                    TH_FORMAT_BYTES, TH_SLICE("")));
+        leave_dead(shard, process);
     }
     leave_slice(shard, process);
     process->stack = stack;

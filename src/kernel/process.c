@@ -19,6 +19,7 @@ static void free_descriptor(th_retired *retired)
     th_ident_unref(&process->ident);
     th_free(process->pid_text);
     th_free(process->requests);
+    th_ring_deinit(&process->ring);
     th_slab_free(process, sizeof *process);
 }
 
@@ -34,9 +35,11 @@ static th_process *make_descriptor(th_kernel *kernel, const th_spawn *spec)
     process->kernel = kernel;
     process->guest = spec->entry->guest;
     process->limits = &spec->entry->limits;
+    process->package = spec->entry->package_number;
     process->started = th_world_wall(kernel->config.world);
     th_inbox_init(&process->inbox);
     atomic_init(&process->phase, TH_PHASE_RUNNABLE);
+    atomic_init(&process->sweep_at, INT64_MAX);
     th_list_init(&process->run_link);
     th_list_init(&process->held);
     th_list_init(&process->ties);
@@ -58,6 +61,13 @@ static th_process *make_descriptor(th_kernel *kernel, const th_spawn *spec)
     return process;
 }
 
+/* What a descriptor is charged with from its spawn to its end. */
+static int64_t weight(const th_process *process)
+{
+    return (int64_t)(sizeof *process + th_blob_slice(process->args).bytes +
+                     th_blob_slice(process->ident.name).bytes);
+}
+
 /* --- Spawn ------------------------------------------------------------------------ */
 
 /* Everything that can be refused before anything is registered. */
@@ -66,6 +76,14 @@ static th_err may_spawn(th_kernel *kernel, const th_spawn *spec, th_buf *why)
     if (atomic_load_explicit(&kernel->stopping, memory_order_relaxed)) {
         th_buf_puts(why, "the node is stopping");
         return TH_STOPPING;
+    }
+    if (th_budget_refuses(kernel, TH_BUDGET_NO_SPAWNS)) {
+        th_buf_putf(why,
+                    "%lld of the node's %lld MB of memory are in use: end some "
+                    "processes or give it more",
+                    (long long)(th_budget_bytes(kernel) >> 20),
+                    (long long)(kernel->budget_bytes >> 20));
+        return TH_QUOTA;
     }
     if (spec->args.bytes > spec->entry->limits.mailbox_bytes_max) {
         th_buf_putf(why, "the arguments are %zu bytes, and its mailbox takes %zu",
@@ -84,8 +102,8 @@ static th_err enter_host(th_host *host, th_buf *why)
 
     if (host->processes_max != 0 && n >= host->processes_max) {
         atomic_fetch_sub_explicit(&host->processes, 1, memory_order_relaxed);
-        th_buf_putf(why, "the host %.*s has its limit of %u processes", TH_FMT(host->id),
-                    host->processes_max);
+        th_buf_putf(why, "the host %.*s has its limit of %u processes",
+                    TH_FMT(host->id), host->processes_max);
         return TH_QUOTA;
     }
     return TH_OK;
@@ -98,7 +116,7 @@ static th_err register_all(th_kernel *kernel, th_process *parent, th_process *ch
 
     if (err != TH_OK) {
         th_buf_putf(why, "the node has its limit of %u processes",
-                    kernel->table.slots_max);
+                    kernel->table.alive_max);
         return err;
     }
     err = th_names_claim(child, spec->name, spec->registered);
@@ -120,7 +138,8 @@ static th_err register_all(th_kernel *kernel, th_process *parent, th_process *ch
 /* Let it run: among this shard's fresh ones, or from outside wherever it is its turn. */
 static void launch(th_kernel *kernel, th_process *process)
 {
-    unsigned next = atomic_fetch_add_explicit(&kernel->next_shard, 1, memory_order_relaxed);
+    unsigned next =
+        atomic_fetch_add_explicit(&kernel->next_shard, 1, memory_order_relaxed);
     th_shard *first = &kernel->shards[next % kernel->shards_count];
 
     if (th_shard_self != NULL && th_shard_self->kernel == kernel) {
@@ -156,6 +175,7 @@ static th_err spawn(th_kernel *kernel, th_process *parent, const th_spawn *spec,
         }
         return err;
     }
+    th_budget_add(kernel, weight(child));
     *out = th_ident_ref(&child->ident);
     launch(kernel, child);
     return TH_OK;
@@ -173,7 +193,7 @@ th_err th_kernel_spawn(th_kernel *kernel, const th_spawn *spec, th_ident *out,
     th_epoch_reader *reader = th_outside_enter(kernel);
     th_err err = spawn(kernel, NULL, spec, out, why);
 
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
     return err;
 }
 
@@ -198,7 +218,8 @@ void th_process_kill(th_process *process, th_exit *exit)
 {
     th_exit *none = NULL;
 
-    if (exit == NULL || !atomic_compare_exchange_strong(&process->kill_exit, &none, exit)) {
+    if (exit == NULL ||
+        !atomic_compare_exchange_strong(&process->kill_exit, &none, exit)) {
         th_exit_unref(exit);
     }
     atomic_fetch_or(&process->asked, TH_ASKED_KILL);
@@ -219,8 +240,9 @@ static void settle_exit(th_process *process)
         process->exit = atomic_exchange(&process->kill_exit, NULL);
     }
     if (process->exit == NULL) {
-        process->exit = th_exit_new(TH_END_KILL, TH_KILLED, TH_SLICE("process terminated"),
-                                    TH_FORMAT_BYTES, TH_SLICE(""));
+        process->exit =
+            th_exit_new(TH_END_KILL, TH_KILLED, TH_SLICE("process terminated"),
+                        TH_FORMAT_BYTES, TH_SLICE(""));
     }
 }
 
@@ -230,9 +252,12 @@ static void refuse_item(th_process *process, th_item *item)
 
     switch ((th_item_type)item->type) {
     case TH_ITEM_MSG:
+        th_mail_discharge(process, th_msg_of(item));
+        th_msg_of(item)->hold = TH_HOLD_NONE; /* its guest may have it, too */
         th_route_return(kernel, th_msg_of(item), TH_DIED);
         break;
     case TH_ITEM_ANSWER:
+        th_budget_msg(kernel, th_msg_of(item), -1);
         th_msg_unref(th_msg_of(item));
         break;
     case TH_ITEM_REQUEST:
@@ -277,6 +302,8 @@ static void return_held(th_process *process)
     while ((node = th_list_pop(&process->held)) != NULL) {
         th_item *item = th_container_of(node, th_item, link);
 
+        th_mail_discharge(process, th_msg_of(item));
+        th_msg_of(item)->hold = TH_HOLD_NONE; /* its guest may have it, too */
         th_route_return(process->kernel, th_msg_of(item), TH_DIED);
     }
 }
@@ -291,6 +318,7 @@ void th_process_finish(th_process *process)
     th_shard *shard = th_shard_self;
 
     settle_exit(process);
+    th_ring_end(process);
     atomic_store(&process->phase, TH_PHASE_ENDED);
     th_names_release(process);
     th_table_remove(kernel, process);
@@ -299,12 +327,15 @@ void th_process_finish(th_process *process)
     refuse_all(process, th_inbox_close(&process->inbox));
     return_held(process);
     th_ledger_end(process);
+    th_deadlines_end(process);
     th_ties_end(process);
     if (process->stack != NULL) {
         th_stack_put(&shard->stacks, process->stack);
         process->stack = NULL;
     }
     process->guest->drop(process);
+    th_budget_add(kernel, -weight(process) - process->kept -
+                              (int64_t)atomic_load(&process->memory_bytes));
     if (kernel->config.ended != NULL) {
         kernel->config.ended(kernel->config.context, &process->ident, process->exit);
     }
@@ -377,13 +408,4 @@ th_wall th_process_wall(const th_process *self)
 void th_process_dice(const th_process *self, void *bytes, size_t n)
 {
     th_world_dice(self->kernel->config.world, bytes, n);
-}
-
-void th_process_output(th_process *self, th_output kind, th_slice text)
-{
-    const th_kernel_config *config = &self->kernel->config;
-
-    if (config->output != NULL) {
-        config->output(config->context, &self->ident, kind, text);
-    }
 }

@@ -21,6 +21,9 @@ typedef struct th_request th_request; /* an own request that expects a response 
 typedef struct th_alarm th_alarm;     /* a timer of this process */
 typedef struct th_job th_job;         /* blocking work on another thread */
 
+/* A process that is not large, when the node's memory gets short. */
+#define TH_GROWTH_SMALL_BYTES ((size_t)1 << 20)
+
 /* --- Who am I ----------------------------------------------------------------- */
 
 const th_ident *th_process_ident(const th_process *self);
@@ -29,7 +32,7 @@ void *th_process_state(const th_process *self); /* the guest's */
 void th_process_set_state(th_process *self, void *state);
 const th_limits *th_process_limits(const th_process *self);
 
-/* The arguments of the spawn: a term (core/term.h), an array; borrowed. */
+/* The arguments of the spawn: a term (codec/term.h), an array; borrowed. */
 th_slice th_process_args(const th_process *self);
 
 /* Its canonical PID text, made once, borrowed until its end; with a NUL. */
@@ -49,22 +52,22 @@ typedef struct th_event {
     th_event_kind kind;
     th_ident from; /* borrowed: held until the next th_process_next */
     th_wall at;
-    th_wall deadline;   /* CANCEL: when it takes effect */
-    bool enforced;      /* CANCEL: the kernel terminates it then */
-    th_err reason;      /* EXIT, LINK_DOWN; TH_OK after a return */
+    th_wall deadline;    /* CANCEL: when it takes effect */
+    bool enforced;       /* CANCEL: the kernel terminates it then */
+    th_err reason;       /* EXIT, LINK_DOWN; TH_OK after a return */
     const th_exit *exit; /* borrowed; NULL when memory ran out */
-    th_slice text;      /* CANCEL: the reason given, borrowed */
+    th_slice text;       /* CANCEL: the reason given, borrowed */
 } th_event;
 
 /* What th_process_next hands out. */
 typedef struct th_delivery {
     th_item_type type; /* MSG, REPLY, EVENT, TIMER or JOB as below */
     union {
-        th_msg *msg;         /* TH_ITEM_MSG: one reference is yours */
-        th_request *request; /* TH_ITEM_REPLY: yours, for th_request_free */
+        th_msg *msg;           /* TH_ITEM_MSG: one reference is yours */
+        th_request *request;   /* TH_ITEM_REPLY: yours, for th_request_free */
         const th_event *event; /* TH_ITEM_EVENT: valid until the next call */
-        th_alarm *alarm; /* TH_ITEM_TIMER: it fired; yours, for th_alarm_drop */
-        th_job *job;     /* TH_ITEM_JOB: it is done; yours */
+        th_alarm *alarm;       /* TH_ITEM_TIMER: it fired; yours, for th_alarm_drop */
+        th_job *job;           /* TH_ITEM_JOB: it is done; yours */
     };
 } th_delivery;
 
@@ -72,10 +75,10 @@ typedef struct th_delivery {
  * The next thing for this process, in the order of arrival. False: there is none;
  * return TH_RUN_BLOCKED and run is called again when there may be one.
  *
- * A request that expects an answer is held by the kernel until it is answered or
- * its requester gave up: if this process ends before, the requester is told.
- * What is handed out no longer counts against the mailbox, unless the guest keeps
- * it: then it calls th_process_charge.
+ * A request that expects an answer is held by the kernel, and counts against the
+ * mailbox, until it is answered or passed on or its deadline is over: if this process
+ * ends before, the requester is told. What else is handed out no longer counts, unless
+ * the guest keeps it: then it calls th_process_keep.
  */
 bool th_process_next(th_process *self, th_delivery *out);
 
@@ -88,13 +91,22 @@ bool th_process_has_next(const th_process *self);
  */
 void th_process_charge(th_process *self, int64_t cost, int count);
 
+/*
+ * Count @msg, which th_process_next gave and the guest keeps unread, against the
+ * mailbox and its sender's package again; and no longer.
+ */
+void th_process_keep(th_process *self, th_msg *msg);
+void th_process_unkeep(th_process *self, th_msg *msg);
+
 /* --- Sending ------------------------------------------------------------------ */
 
 /*
  * Send @msg (kind SEND, or REQUEST without EXPECTS) to @to.
  *
  * Owner:   @msg is taken on TH_OK and stays with the caller otherwise.
- * Refuses: NOT_FOUND, no such process; QUOTA, its mailbox is full; DENIED.
+ * Refuses: NOT_FOUND, no such process; QUOTA, its mailbox is full, this process's
+ *          package has half of it and it is filling up, or the node's memory is short
+ *          (th_kernel_is_short); DENIED; INVALID, its guest has no form for the value.
  */
 th_err th_process_send(th_process *self, th_pid to, th_msg *msg);
 
@@ -103,6 +115,7 @@ typedef struct th_ask {
     uint64_t timeout_ns; /* > 0 */
     th_blob *context;    /* shared, not taken; NULL: none */
     void *tag;           /* the guest's, comes back with the reply */
+    th_err refused;      /* not OK: nobody is asked, and this is what comes back */
 } th_ask;
 
 /*
@@ -118,7 +131,7 @@ th_err th_process_request(th_process *self, const th_ask *ask, th_msg *msg,
 
 /* The tag, context and outcome of a request that came back as TH_ITEM_REPLY. */
 void *th_request_tag(const th_request *request);
-th_blob *th_request_context(const th_request *request);   /* borrowed, or NULL */
+th_blob *th_request_context(const th_request *request);       /* borrowed, or NULL */
 const th_msg *th_request_original(const th_request *request); /* borrowed */
 th_msg *th_request_response(const th_request *request); /* borrowed; NULL: an error */
 th_err th_request_reason(const th_request *request);    /* TH_OK with a response */
@@ -134,7 +147,8 @@ void th_request_abandon(th_process *self, th_request *request);
  * Owner:   @answer is taken on TH_OK; @question stays the caller's.
  * Refuses: NOT_FOUND, the requester ended or @question expects no answer; TIMED_OUT,
  *          it is answered already or too late; QUOTA, the answer's bytes do not fit
- *          its mailbox now: it may be tried again until the deadline.
+ *          its mailbox now: it may be tried again until the deadline; INVALID, its
+ *          guest has no form for the value.
  */
 th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer);
 
@@ -144,6 +158,18 @@ th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer);
  * "Inheriting a Response"). Without an answerable @question as th_process_send.
  */
 th_err th_process_forward(th_process *self, th_msg *question, th_pid to, th_msg *msg);
+
+/*
+ * The guest can answer @question no more: the kernel holds it no longer, and its
+ * requester waits for its deadline. Nothing if it is answered or expects no answer.
+ */
+void th_process_forget(th_process *self, th_msg *question);
+
+/*
+ * A one-way message of a guest that has no way to tell its program was refused: it is
+ * counted, and told in the process's log, but never once for each.
+ */
+void th_process_note_refused(th_process *self, th_pid to, th_err reason);
 
 /* --- Life ---------------------------------------------------------------------- */
 
@@ -184,7 +210,10 @@ th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
 
 /* --- Links and monitors ---------------------------------------------------------- */
 
-/* Refuses: NOT_FOUND, QUOTA; a second monitor of one target EXISTS; a link again OK. */
+/*
+ * Refuses: NOT_FOUND, QUOTA; a second monitor of one target EXISTS; a link again OK; a
+ * link to a process of the node itself, which it could end, DENIED.
+ */
 th_err th_process_monitor(th_process *self, th_pid target);
 th_err th_process_link(th_process *self, th_pid target);
 
@@ -245,12 +274,26 @@ void th_process_submit(th_process *self, th_job *job);
 /* --- Log --------------------------------------------------------------------------- */
 
 typedef enum th_output {
-    TH_OUTPUT_PRINT, /* print, print-to-terminal level 0: standard output too */
-    TH_OUTPUT_LOG,   /* everything else, traps and standard error */
+    TH_OUTPUT_PRINT,  /* print, print-to-terminal level 0: standard output too */
+    TH_OUTPUT_LOG,    /* everything else, traps and standard error */
+    TH_OUTPUT_STATUS, /* what it is at just now: for a terminal, in no log */
 } th_output;
 
-/* One line or several of this process's output; kept in its bounded ring. */
+/*
+ * One line or several of this process's output. The newest are kept in its ring, of
+ * th_limits.log_bytes_max, until its exit record is read (th_kernel_read_log).
+ */
 void th_process_output(th_process *self, th_output kind, th_slice text);
+
+/* --- Memory ------------------------------------------------------------------------ */
+
+/*
+ * May the guest's memory grow by @more bytes, where it has @held? To be asked beside
+ * its own limit; what is granted is charged. At 15/16 of the node's budget only those
+ * that hold less than TH_GROWTH_SMALL_BYTES grow on, so that it is the large ones that
+ * end; at all of it nobody does.
+ */
+bool th_process_may_grow(th_process *self, size_t held, size_t more);
 
 /* --- Slices -------------------------------------------------------------------------- */
 

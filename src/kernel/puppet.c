@@ -1,7 +1,10 @@
 #include "kernel/puppet.h"
 
 #include "base/test.h"
+#include "kernel/internal.h"
 #include "world/world_sim.h"
+
+#include <limits.h>
 
 static th_err start(th_process *self, th_buf *why)
 {
@@ -12,7 +15,7 @@ static th_err start(th_process *self, th_buf *why)
 
 static th_run run(th_process *self)
 {
-    th_puppet *puppet = th_process_state(self);
+    th_puppet *puppet = th_process_ident(self)->entry->program;
 
     return puppet->play(self, puppet);
 }
@@ -24,8 +27,11 @@ static void drop(th_process *self)
     puppet->drops++;
 }
 
-static const th_guest puppets = {
-    .name = "puppet", .parks = false, .start = start, .run = run, .drop = drop};
+static const th_guest puppets = {.name = "puppet",
+                                 .parks = false,
+                                 .start = start,
+                                 .run = run,
+                                 .drop = drop};
 
 static void ended(void *context, const th_ident *who, const th_exit *exit)
 {
@@ -39,8 +45,18 @@ static void ended(void *context, const th_ident *who, const th_exit *exit)
 
 void th_stage_set(th_stage *stage, uint64_t seed, unsigned shards)
 {
-    th_kernel_config config = {
-        .node = "local", .boot = 1, .shards = shards, .ended = ended, .context = stage};
+    th_stage_set_with(stage, seed, shards, 0);
+}
+
+void th_stage_set_with(th_stage *stage, uint64_t seed, unsigned shards,
+                       size_t memory_bytes_max)
+{
+    th_kernel_config config = {.node = "local",
+                               .boot = 1,
+                               .shards = shards,
+                               .memory_bytes_max = memory_bytes_max,
+                               .ended = ended,
+                               .context = stage};
 
     memset(stage, 0, sizeof *stage);
     T_EQ(th_world_sim_new(&stage->world, seed), TH_OK);
@@ -85,4 +101,69 @@ void th_stage_run(th_stage *stage)
 {
     while (th_kernel_step(stage->kernel)) {
     }
+}
+
+/* --- Dolls ------------------------------------------------------------------------ */
+
+static th_run lies_there(th_process *self, th_puppet *puppet)
+{
+    (void)self;
+    (void)puppet;
+    return TH_RUN_ASLEEP;
+}
+
+th_process *th_stage_doll(th_stage *stage, th_puppet *puppet, const char *id)
+{
+    th_pid pid;
+
+    th_puppet_cast(stage, puppet, id, lies_there);
+    pid = th_puppet_spawn(stage, puppet);
+    th_stage_run(stage);
+    return th_table_find(stage->kernel, pid);
+}
+
+void th_stage_enter(th_stage *stage, unsigned shard)
+{
+    stage->shard = shard;
+    th_shard_self = &stage->kernel->shards[shard];
+    th_shard_self->now_ns = th_world_mono(stage->world).ns;
+    th_epoch_enter(&stage->kernel->epoch, th_shard_self->reader);
+}
+
+void th_stage_leave(th_stage *stage)
+{
+    (void)stage;
+    th_epoch_leave(th_shard_self->reader);
+    th_shard_self = NULL;
+}
+
+th_msg *th_stage_msg(th_msg_kind kind, const char *body)
+{
+    th_msg_parts parts = {.kind = kind,
+                          .topic = TH_SLICE("t"),
+                          .body = th_slice_str(body)};
+
+    return th_msg_new(&parts);
+}
+
+/* Without letting time pass. */
+static void run_at_once(th_stage *stage)
+{
+    for (unsigned i = 0; i < stage->kernel->shards_count; i++) {
+        if (th_shard_has_work(&stage->kernel->shards[i])) {
+            th_kernel_step(stage->kernel);
+            i = UINT_MAX; /* from the first again */
+        }
+    }
+}
+
+void th_stage_end(th_stage *stage, th_process *doll, th_err reason)
+{
+    th_end end = reason == TH_OK ? TH_END_RETURN : TH_END_CRASH;
+
+    th_process_kill(doll, th_exit_new(end, reason, TH_SLICE("so it was told"),
+                                      TH_FORMAT_BYTES, TH_SLICE("")));
+    th_stage_leave(stage);
+    run_at_once(stage);
+    th_stage_enter(stage, stage->shard);
 }

@@ -31,11 +31,10 @@ static void end_loan(th_process *self)
 
 static void take_msg(th_process *self, th_msg *msg, th_delivery *out)
 {
-    atomic_fetch_sub_explicit(&self->mail, TH_MAIL_ONE + msg->charged,
-                              memory_order_relaxed);
-    if (!th_pid_is_none(msg->requester)) {
-        msg->hold = TH_HOLD_OWED;
-        th_list_push(&self->held, &th_msg_ref(msg)->item.link);
+    if (th_pid_is_none(msg->requester)) {
+        th_mail_discharge(self, msg);
+    } else {
+        th_held_add(self, msg);
     }
     out->type = TH_ITEM_MSG;
     out->msg = msg;
@@ -44,6 +43,7 @@ static void take_msg(th_process *self, th_msg *msg, th_delivery *out)
 static bool take_answer(th_process *self, th_msg *msg, th_delivery *out)
 {
     atomic_fetch_sub_explicit(&self->mail, msg->charged, memory_order_relaxed);
+    th_budget_msg(self->kernel, msg, -1);
     return th_ledger_answer(self, msg, out);
 }
 
@@ -124,11 +124,4 @@ bool th_process_next(th_process *self, th_delivery *out)
 bool th_process_has_next(const th_process *self)
 {
     return self->queue != NULL || th_inbox_has_some(&self->inbox);
-}
-
-void th_process_charge(th_process *self, int64_t cost, int count)
-{
-    uint64_t charge = (uint64_t)count * TH_MAIL_ONE + (uint64_t)cost;
-
-    atomic_fetch_add_explicit(&self->mail, charge, memory_order_relaxed);
 }

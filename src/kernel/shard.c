@@ -10,6 +10,10 @@
  * else sees it, so that the hot path takes no lock. When the chain has had a slice
  * (the tick raised th_flag), all of it goes behind `fifo`, whose oldest runs next.
  * An idle shard takes from the others' fifos.
+ *
+ * The node's own modules (th_guest.is_urgent), once woken, stand in a fifo of their
+ * own, which comes first: the owner's commands get through however many processes
+ * want to run. One that goes on after its slice waits like all others.
  */
 
 #define SPIN_NS_MIN 2000
@@ -27,6 +31,7 @@ th_err th_shard_init(th_shard *shard, th_kernel *kernel, int number)
     shard->spin_ns = SPIN_NS_MAX;
     th_list_init(&shard->fresh);
     th_list_init(&shard->fifo);
+    th_list_init(&shard->urgent);
     th_wheel_init(&shard->wheel, th_kernel_now(kernel).ns);
     shard->reader = th_epoch_join(&kernel->epoch);
     th_assert(shard->reader != NULL);
@@ -66,10 +71,10 @@ static void fifo_remove(th_shard *shard, th_process *process)
     }
 }
 
-static void fifo_push(th_shard *shard, th_process *process)
+static void push(th_shard *shard, th_list *list, th_process *process)
 {
     th_spin_lock(&shard->lock);
-    th_list_push(&shard->fifo, &process->run_link);
+    th_list_push(list, &process->run_link);
     atomic_fetch_add_explicit(&shard->fifo_count, 1, memory_order_relaxed);
     if (!is_bound(process)) {
         atomic_fetch_add_explicit(&shard->fifo_free, 1, memory_order_relaxed);
@@ -77,40 +82,59 @@ static void fifo_push(th_shard *shard, th_process *process)
     th_spin_unlock(&shard->lock);
 }
 
+/* It was woken, or begins. */
+static void fifo_push(th_shard *shard, th_process *process)
+{
+    push(shard, process->guest->is_urgent ? &shard->urgent : &shard->fifo, process);
+}
+
 static th_process *fifo_pop(th_shard *shard)
 {
+    th_list *list = &shard->urgent;
     th_process *process = NULL;
 
     if (atomic_load_explicit(&shard->fifo_count, memory_order_relaxed) == 0) {
         return NULL;
     }
     th_spin_lock(&shard->lock);
-    if (!th_list_is_empty(&shard->fifo)) {
-        process = th_container_of(shard->fifo.next, th_process, run_link);
+    if (th_list_is_empty(list)) {
+        list = &shard->fifo;
+    }
+    if (!th_list_is_empty(list)) {
+        process = th_container_of(list->next, th_process, run_link);
         fifo_remove(shard, process);
     }
     th_spin_unlock(&shard->lock);
     return process;
 }
 
-/* The oldest process of @victim that may run elsewhere, or NULL. */
-static th_process *take_from(th_shard *victim)
+/* Under the lock. */
+static th_process *take_free(th_shard *victim, th_list *list)
 {
-    th_process *taken = NULL;
-
-    if (atomic_load_explicit(&victim->fifo_free, memory_order_relaxed) == 0) {
-        return NULL;
-    }
-    th_spin_lock(&victim->lock);
-    TH_LIST_EACH(node, &victim->fifo)
+    TH_LIST_EACH(node, list)
     {
         th_process *process = th_container_of(node, th_process, run_link);
 
         if (!is_bound(process)) {
             fifo_remove(victim, process);
-            taken = process;
-            break;
+            return process;
         }
+    }
+    return NULL;
+}
+
+/* The oldest process of @victim that may run elsewhere, or NULL. */
+static th_process *take_from(th_shard *victim)
+{
+    th_process *taken;
+
+    if (atomic_load_explicit(&victim->fifo_free, memory_order_relaxed) == 0) {
+        return NULL;
+    }
+    th_spin_lock(&victim->lock);
+    taken = take_free(victim, &victim->urgent);
+    if (taken == NULL) {
+        taken = take_free(victim, &victim->fifo);
     }
     th_spin_unlock(&victim->lock);
     return taken;
@@ -169,7 +193,7 @@ static bool chain_is_over(th_shard *shard)
 void th_shard_requeue(th_shard *shard, th_process *process)
 {
     atomic_store(&process->phase, TH_PHASE_RUNNABLE);
-    fifo_push(shard, process);
+    push(shard, &shard->fifo, process);
 }
 
 /* Put a process that has just become runnable where it is to run. */
@@ -219,8 +243,10 @@ void th_shard_serve(th_shard *shard)
     th_list expired;
 
     th_list_init(&expired);
+    shard->now_ns = th_kernel_now(kernel).ns;
+    th_budget_update(kernel);
     th_alarms_drop_all(shard);
-    th_wheel_advance(&shard->wheel, th_kernel_now(kernel).ns, &expired);
+    th_wheel_advance(&shard->wheel, shard->now_ns, &expired);
     th_alarms_fire(shard, &expired);
 }
 
@@ -326,7 +352,8 @@ static bool spin(th_shard *shard)
             th_spin_pause();
         }
     } while (th_kernel_now(shard->kernel).ns < until);
-    shard->spin_ns = shard->spin_ns / 2 < SPIN_NS_MIN ? SPIN_NS_MIN : shard->spin_ns / 2;
+    shard->spin_ns =
+        shard->spin_ns / 2 < SPIN_NS_MIN ? SPIN_NS_MIN : shard->spin_ns / 2;
     return false;
 }
 
@@ -396,7 +423,8 @@ bool th_shard_step(th_shard *shard)
     }
     th_epoch_enter(&kernel->epoch, shard->reader);
     shard->steps = 1;
-    shard->checks = 1 + (unsigned)(th_world_dice_u64(kernel->config.world) % CHECKS_MAX);
+    shard->checks =
+        1 + (unsigned)(th_world_dice_u64(kernel->config.world) % CHECKS_MAX);
     th_shard_serve(shard);
     __atomic_store_n(&th_flag, 1, __ATOMIC_RELAXED);
     th_loop_run(shard);
@@ -409,31 +437,30 @@ bool th_shard_step(th_shard *shard)
 
 /* --- Outside ------------------------------------------------------------------------- */
 
-typedef struct outside {
-    th_kernel *kernel;
-    th_epoch_reader *reader;
-} outside;
+static __thread th_epoch_reader *outside_here; /* of the innermost call */
 
-static __thread outside outside_here; /* the reader that this thread took, for ever */
-
+/* Calls may stand in one another, and a thread may call one kernel after another. */
 th_epoch_reader *th_outside_enter(th_kernel *kernel)
 {
+    th_epoch_reader *reader;
+
     if (th_shard_self != NULL && th_shard_self->kernel == kernel) {
         return NULL; /* a shard is always inside */
     }
-    if (outside_here.kernel != kernel || outside_here.reader == NULL) {
-        outside_here.kernel = kernel;
-        outside_here.reader = th_epoch_join(&kernel->epoch);
-        th_assert(outside_here.reader != NULL);
+    while ((reader = th_epoch_join(&kernel->epoch)) == NULL) {
+        th_spin_pause(); /* as many threads are in a call now, each for a moment */
     }
-    th_epoch_enter(&kernel->epoch, outside_here.reader);
-    return outside_here.reader;
+    th_epoch_enter(&kernel->epoch, reader);
+    reader->outer = outside_here;
+    outside_here = reader;
+    return reader;
 }
 
-void th_outside_leave(th_epoch_reader *reader)
+void th_outside_leave(th_kernel *kernel, th_epoch_reader *reader)
 {
     if (reader != NULL) {
-        th_epoch_leave(reader);
+        outside_here = reader->outer;
+        th_epoch_part(&kernel->epoch, reader);
     }
 }
 
@@ -442,6 +469,6 @@ th_epoch_reader *th_reader_here(th_kernel *kernel)
     if (th_shard_self != NULL && th_shard_self->kernel == kernel) {
         return th_shard_self->reader;
     }
-    th_assert(outside_here.kernel == kernel && outside_here.reader != NULL);
-    return outside_here.reader;
+    th_assert(outside_here != NULL);
+    return outside_here;
 }

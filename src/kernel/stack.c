@@ -101,6 +101,13 @@ void th_stacks_init(th_stacks *stacks, void (*entry)(void))
     stacks->made_max = STACKS_MAX;
 }
 
+static void unmake(th_stacks *stacks, th_stack *stack)
+{
+    munmap(stack->low - GUARD_BYTES, stack->bytes + GUARD_BYTES);
+    th_free(stack);
+    stacks->made--;
+}
+
 void th_stacks_deinit(th_stacks *stacks)
 {
     th_assert(stacks->current == NULL || stacks->current == &stacks->home);
@@ -108,10 +115,9 @@ void th_stacks_deinit(th_stacks *stacks)
         th_stack *stack = stacks->pool;
 
         stacks->pool = stack->next;
-        munmap(stack->low - GUARD_BYTES, stack->bytes + GUARD_BYTES);
-        th_free(stack);
-        stacks->made--;
+        unmake(stacks, stack);
     }
+    stacks->pooled = 0;
 }
 
 static th_stack *make(th_stacks *stacks)
@@ -148,6 +154,7 @@ th_stack *th_stack_get(th_stacks *stacks)
 
     if (stack != NULL) {
         stacks->pool = stack->next;
+        stacks->pooled--;
     } else {
         stack = make(stacks);
         if (stack == NULL) {
@@ -173,8 +180,13 @@ void th_stack_put(th_stacks *stacks, th_stack *stack)
 #ifdef STACK_TSAN
     __tsan_destroy_fiber(stack->fiber);
 #endif
+    if (stacks->pooled == TH_STACKS_POOLED_MAX) {
+        unmake(stacks, stack);
+        return;
+    }
     stack->next = stacks->pool;
     stacks->pool = stack;
+    stacks->pooled++;
 }
 
 void th_stack_arrived(th_stacks *stacks)

@@ -18,6 +18,9 @@
 
 #include <stddef.h>
 
+/* More that are free are given back: after a storm their touched pages are waste. */
+#define TH_STACKS_POOLED_MAX 64
+
 typedef struct th_stack {
     struct th_stack *next; /* in the pool */
     void *sp;              /* where it was left */
@@ -32,6 +35,7 @@ typedef struct th_stacks {
     th_stack *pool;    /* free ones, newest first */
     th_stack *leaving; /* to be pooled by who arrives: one can't free one's ground */
     unsigned made;     /* owned, in the pool or in use */
+    unsigned pooled;
     unsigned made_max;
     void (*entry)(void); /* what a fresh stack runs; never returns */
 } th_stacks;

@@ -15,7 +15,8 @@
 
 th_err th_table_init(th_table *table, uint32_t processes_max)
 {
-    table->slots_max = processes_max;
+    table->alive_max = processes_max;
+    table->slots_max = processes_max + TH_SHARDS_MAX * TH_SHARD_SLOTS;
     table->used = 1; /* slot 0 is nobody's, so that no pid is 0 */
     return TH_OK;
 }
@@ -75,7 +76,10 @@ static void give_slot(th_table *table, uint32_t slot)
     table->free[table->free_count++] = slot;
 }
 
-/* Each shard keeps some slots at hand, so that it seldom needs the lock. */
+/*
+ * Each shard keeps some slots at hand, so that it seldom needs the lock. There are as
+ * many more slots than processes: nobody lacks one that another keeps.
+ */
 static uint32_t get_slot(th_table *table, th_shard *shard)
 {
     uint32_t slot;
@@ -111,7 +115,7 @@ th_err th_table_add(th_kernel *kernel, th_process *process)
     uint32_t slot;
 
     if (atomic_fetch_add_explicit(&table->alive, 1, memory_order_relaxed) >=
-        table->slots_max) {
+        table->alive_max) {
         atomic_fetch_sub_explicit(&table->alive, 1, memory_order_relaxed);
         return TH_QUOTA;
     }

@@ -86,8 +86,8 @@ th_err th_ticker_start(th_kernel *kernel)
 
     atomic_store(&ticker->stop, false);
     atomic_store(&ticker->running, true);
-    return th_world_thread_start(kernel->config.world, &ticker->thread, "thole-tick", run,
-                                 kernel);
+    return th_world_thread_start(kernel->config.world, &ticker->thread, "thole-tick",
+                                 run, kernel);
 }
 
 void th_ticker_stop(th_kernel *kernel)

@@ -72,6 +72,7 @@ static void tie_unref(th_tie *tie)
         th_ident_unref(&tie->ends[side].who);
         th_exit_unref(tie->ends[side].exit);
     }
+    th_budget_add(tie->kernel, -(int64_t)sizeof *tie);
     th_slab_free(tie, sizeof *tie);
 }
 
@@ -87,6 +88,7 @@ static th_tie *tie_new(th_process *from, th_process *to, bool is_link)
     atomic_init(&tie->refs, 1);
     tie->is_link = is_link;
     tie->kernel = from->kernel;
+    th_budget_add(tie->kernel, (int64_t)sizeof *tie);
     tie->ends[0].who = th_ident_ref(&from->ident);
     tie->ends[1].who = th_ident_ref(&to->ident);
     for (uint8_t side = 0; side < 2; side++) {
@@ -102,7 +104,7 @@ static void list_end(th_process *process, tie_end *end)
     th_assert(!end->is_listed);
     end->is_listed = true;
     th_list_push(&process->ties, &end->link);
-    process->ties_count++;
+    process->ties_count += end->side == 0; /* charged to who made it */
     atomic_fetch_add(&tie_of(end)->refs, 1);
 }
 
@@ -111,7 +113,7 @@ static void delist_end(th_process *process, tie_end *end)
     if (end->is_listed) {
         end->is_listed = false;
         th_list_remove(&end->link);
-        process->ties_count--;
+        process->ties_count -= end->side == 0;
         tie_unref(tie_of(end));
     }
 }
@@ -209,6 +211,11 @@ th_err th_process_monitor(th_process *self, th_pid target)
 
 th_err th_process_link(th_process *self, th_pid target)
 {
+    const th_process *process = th_table_find(self->kernel, target);
+
+    if (process != NULL && !th_process_may_end(self, process)) {
+        return TH_DENIED;
+    }
     return attach(self, target, true);
 }
 
@@ -290,6 +297,10 @@ static bool keeps(th_process *self, tie_end *own)
     if (other_end(own)->who.pid.bits > self->ident.pid.bits) {
         return false;
     }
+    if (!sever(tie_of(rival), TIE_SEVERED) &&
+        atomic_load(&tie_of(rival)->state) == TIE_DOWN) {
+        return false; /* what the rival says is on its way already */
+    }
     delist_end(self, rival);
     return true;
 }
@@ -299,8 +310,11 @@ static bool heard_attach(th_process *self, tie_end *from, th_event *event)
     tie_end *own = other_end(from);
     th_tie *tie = tie_of(from);
 
-    if (atomic_load(&tie->state) != TIE_LIVE || own->is_listed ||
-        (tie->is_link && !keeps(self, own))) {
+    if (atomic_load(&tie->state) != TIE_LIVE || own->is_listed) {
+        return false;
+    }
+    if (tie->is_link && !keeps(self, own)) {
+        sever(tie, TIE_SEVERED); /* the other tie says all there is to say */
         return false;
     }
     list_end(self, own);
@@ -327,10 +341,30 @@ static bool heard_detach(th_process *self, tie_end *from, th_event *event)
     return false;
 }
 
+/*
+ * The end of a link came before its beginning was heard. If an own link crossed it, one
+ * of the two speaks: the own one, unless the other side had turned it down.
+ */
+static bool speaks_for_both(th_process *self, const tie_end *from)
+{
+    tie_end *rival = find_end(self, from->who.pid, true);
+
+    if (rival != NULL && atomic_load(&tie_of(rival)->state) != TIE_SEVERED) {
+        return false;
+    }
+    if (rival != NULL) {
+        delist_end(self, rival);
+    }
+    return true;
+}
+
 static bool heard_down(th_process *self, tie_end *from, th_event *event)
 {
     bool is_link = tie_of(from)->is_link;
 
+    if (is_link && !other_end(from)->is_listed && !speaks_for_both(self, from)) {
+        return false;
+    }
     lend(self, from, is_link ? TH_EVENT_LINK_DOWN : TH_EVENT_EXIT, event);
     delist_end(self, other_end(from));
     return true;
@@ -454,7 +488,8 @@ void th_ties_end(th_process *self)
 
 bool th_process_traps_links(const th_process *self)
 {
-    return atomic_load_explicit(&((th_process *)self)->traps_links, memory_order_relaxed);
+    return atomic_load_explicit(&((th_process *)self)->traps_links,
+                                memory_order_relaxed);
 }
 
 void th_process_set_traps_links(th_process *self, bool traps)

@@ -14,7 +14,7 @@ static void hand_back(th_job *job)
     th_process *owner = th_table_find(kernel, job->owner);
     bool is_back = owner != NULL && th_process_put(owner, &job->item);
 
-    th_outside_leave(reader);
+    th_outside_leave(kernel, reader);
     if (!is_back) {
         job->dropped(job);
     }
@@ -100,7 +100,8 @@ th_err th_workers_start(th_kernel *kernel)
             err = th_world_parker_new(world, &worker->parker);
         }
         if (err == TH_OK) {
-            err = th_world_thread_start(world, &worker->thread, "thole-work", run, worker);
+            err = th_world_thread_start(world, &worker->thread, "thole-work", run,
+                                        worker);
         }
         if (err != TH_OK) {
             return err;

@@ -33,11 +33,17 @@ typedef struct th_wall {
 typedef struct th_world th_world;
 typedef struct th_parker th_parker; /* one thread sleeps on it, any thread wakes it */
 typedef struct th_thread th_thread;
-typedef struct th_lock th_lock;     /* an exclusive hold on a folder */
+typedef struct th_lock th_lock; /* an exclusive hold on a folder */
+
+/* What a path meant at one moment, held on to. */
+typedef struct th_pin {
+    const char *path; /* means it for the other calls, while it is pinned */
+} th_pin;
 
 typedef enum th_file_kind {
     TH_FILE_REGULAR,
     TH_FILE_FOLDER,
+    TH_FILE_LINK,  /* a link to a folder, where a folder is listed */
     TH_FILE_OTHER, /* a device, socket or link to nowhere */
 } th_file_kind;
 
@@ -62,6 +68,10 @@ typedef struct th_world_ops {
     th_err (*file_write)(th_world *world, const char *path, th_slice content);
     th_err (*file_info)(th_world *world, const char *path, th_file_info *out);
     th_err (*file_remove)(th_world *world, const char *path);
+    th_err (*file_resolve)(th_world *world, const char *path, th_buf *out);
+    th_err (*file_pin)(th_world *world, const char *root, const char *path,
+                       th_pin **out);
+    void (*file_unpin)(th_world *world, th_pin *pin);
     th_err (*folder_make)(th_world *world, const char *path);
     th_err (*folder_each)(th_world *world, const char *path, th_file_each *each,
                           void *context);
@@ -149,13 +159,45 @@ static inline th_err th_world_file_remove(th_world *world, const char *path)
     return world->ops->file_remove(world, path);
 }
 
+/*
+ * Append the absolute path, without links and dots, of what is at @path.
+ *
+ * Refuses: NOT_FOUND, DENIED, INVALID.
+ */
+static inline th_err th_world_file_resolve(th_world *world, const char *path,
+                                           th_buf *out)
+{
+    return world->ops->file_resolve(world, path, out);
+}
+
+/*
+ * Pin what the relative @path means beneath @root; "" is @root itself. No step of
+ * the way leaves @root, be it by "..", by a link or by what changes meanwhile.
+ *
+ * Refuses: NOT_FOUND; DENIED, also where it would leave @root; INVALID.
+ */
+static inline th_err th_world_file_pin(th_world *world, const char *root,
+                                       const char *path, th_pin **out)
+{
+    return world->ops->file_pin(world, root, path, out);
+}
+
+/* Takes NULL. */
+static inline void th_world_file_unpin(th_world *world, th_pin *pin)
+{
+    world->ops->file_unpin(world, pin);
+}
+
 /* Make the folder and those above it, readable by the owner only. Existing: OK. */
 static inline th_err th_world_folder_make(th_world *world, const char *path)
 {
     return world->ops->folder_make(world, path);
 }
 
-/* Call @each for what is in the folder, in order of the names' bytes. */
+/*
+ * Call @each for what is in the folder, in order of the names' bytes. Who goes down
+ * into folders but not into links meets everything once.
+ */
 static inline th_err th_world_folder_each(th_world *world, const char *path,
                                           th_file_each *each, void *context)
 {

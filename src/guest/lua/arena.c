@@ -28,15 +28,15 @@
  * of the newest chunk, or a large free block. Blocks are never joined again: what a
  * class once needed stays with the arena until it ends.
  */
-#define ALIGN ((size_t)16)
+#define ALIGN TH_ARENA_UNIT
 #define SMALL_BYTES_MAX ((size_t)512)
 #define SMALL_CLASSES 32
 #define CLASSES 56
-#define REGION_BYTES_MIN ((size_t)256)  /* a free block to cut others from */
+#define REGION_BYTES_MIN ((size_t)256)     /* a free block to cut others from */
 #define STEPS_BYTES_MAX ((size_t)64 << 10) /* chunks up to here in steps of 1 KiB */
 #define STEPS 64
 #define GROW_BYTES_MIN ((size_t)2 << 10) /* of a further chunk */
-#define COPY_ROOM_BYTES ((size_t)512)   /* for what a copy allocates first */
+#define COPY_ROOM_BYTES ((size_t)512)    /* for what a copy allocates first */
 
 typedef struct free_block {
     struct free_block *next;
@@ -55,7 +55,7 @@ typedef struct large {
 
 /* Its own first chunk. Everything here is moved with a copy. */
 struct th_arena {
-    char *at;   /* the region: at <= end, both aligned */
+    char *at; /* the region: at <= end, both aligned */
     char *end;
     free_block *free[CLASSES];
     size_t live_bytes;
@@ -66,6 +66,8 @@ struct th_arena {
     th_list large;      /* owned */
     th_arena_seeds seeds;
     bool is_fixed;
+    bool (*may_grow)(void *context, size_t held, size_t more); /* or NULL */
+    void *context;
 };
 
 struct th_arena_spare {
@@ -138,7 +140,7 @@ void th_arena_pool_init(th_arena_pool *pool, size_t cached_bytes_max)
 void th_arena_pool_deinit(th_arena_pool *pool)
 {
     th_assert(pool != pool_here);
-    for (size_t class = 0; class < TH_ARENA_CHUNK_CLASSES; class++) {
+    for (size_t class = 0; class < TH_ARENA_CHUNK_CLASSES; class ++) {
         size_t bytes =
             class < STEPS ? (class + 1) * 1024 : STEPS_BYTES_MAX << (class - STEPS + 1);
 
@@ -231,7 +233,7 @@ static void region_set(th_arena *arena, char *at, size_t bytes)
 /* Cut on from the largest free block of at least @bytes, if there is one. */
 static bool region_reuse(th_arena *arena, size_t bytes)
 {
-    for (size_t class = CLASSES; class-- > 0;) {
+    for (size_t class = CLASSES; class -- > 0;) {
         if (class_bytes(class) < bytes) {
             return false;
         }
@@ -241,6 +243,12 @@ static bool region_reuse(th_arena *arena, size_t bytes)
         }
     }
     return false;
+}
+
+static bool is_granted(const th_arena *arena, size_t more)
+{
+    return arena->may_grow == NULL ||
+           arena->may_grow(arena->context, arena->held_bytes, more);
 }
 
 /* Cut on from a new chunk, if the limit and the machine permit one. */
@@ -254,7 +262,7 @@ static bool region_grow(th_arena *arena, size_t bytes)
     want = want < GROW_BYTES_MIN ? GROW_BYTES_MIN : want;
     want = want > TH_ARENA_CHUNK_BYTES_MAX ? TH_ARENA_CHUNK_BYTES_MAX : want;
     want = want < least || want > left ? least : want;
-    more = want > left ? NULL : chunk_get(want);
+    more = want > left || !is_granted(arena, want) ? NULL : chunk_get(want);
     if (more == NULL) {
         return false;
     }
@@ -270,17 +278,38 @@ static bool region_refill(th_arena *arena, size_t bytes)
 {
     size_t least = bytes < REGION_BYTES_MIN ? REGION_BYTES_MIN : bytes;
 
-    if (arena->is_fixed) { /* its region is its end, which th_arena_seal counts */
-        return false;
-    }
     return region_reuse(arena, least) || region_grow(arena, bytes) ||
            region_reuse(arena, bytes);
 }
 
-static inline void *region_cut(th_arena *arena, size_t bytes)
+/*
+ * In a fixed arena every byte is in each copy: take the smallest free block that
+ * will do and put back the rest of it, and only then cut from the region.
+ */
+static void *fixed_cut(th_arena *arena, size_t bytes)
+{
+    for (size_t class = class_of(bytes); class < CLASSES; class ++) {
+        if (arena->free[class] != NULL) {
+            char *block = class_pop(arena, class);
+
+            span_put(arena, block + bytes, class_bytes(class) - bytes);
+            return block;
+        }
+    }
+    if (bytes > (size_t)(arena->end - arena->at)) {
+        return NULL;
+    }
+    arena->at += bytes;
+    return arena->at - bytes;
+}
+
+static void *region_cut(th_arena *arena, size_t bytes)
 {
     char *block;
 
+    if (arena->is_fixed) {
+        return fixed_cut(arena, bytes);
+    }
     if (bytes > (size_t)(arena->end - arena->at) && !region_refill(arena, bytes)) {
         return NULL;
     }
@@ -311,6 +340,10 @@ static void *large_resize(th_arena *arena, large *old, size_t bytes)
         large_bytes(bytes) > arena->bytes_max - arena->held_bytes + old_bytes) {
         return NULL;
     }
+    if (large_bytes(bytes) > old_bytes &&
+        !is_granted(arena, large_bytes(bytes) - old_bytes)) {
+        return NULL;
+    }
     if (old != NULL) {
         th_list_remove(&old->node);
     }
@@ -331,6 +364,7 @@ static void *large_resize(th_arena *arena, large *old, size_t bytes)
 static void *large_alloc(th_arena *arena, size_t bytes)
 {
     size_t rounded = (bytes + ALIGN - 1) & ~(ALIGN - 1);
+    char *block;
 
     if (!arena->is_fixed) {
         return large_resize(arena, NULL, bytes);
@@ -338,9 +372,11 @@ static void *large_alloc(th_arena *arena, size_t bytes)
     if (rounded < bytes || rounded > (size_t)(arena->end - arena->at)) {
         return NULL;
     }
+    block = arena->at;
+    arena->at += rounded;
     arena->live_bytes += rounded;
-    ASAN_UNPOISON_MEMORY_REGION(arena->at, rounded);
-    return region_cut(arena, rounded);
+    ASAN_UNPOISON_MEMORY_REGION(block, rounded);
+    return block;
 }
 
 static void large_free(th_arena *arena, void *block, size_t bytes)
@@ -522,6 +558,14 @@ th_arena *th_arena_free(th_arena *arena)
     return NULL;
 }
 
+void th_arena_set_guard(th_arena *arena,
+                        bool (*may_grow)(void *context, size_t held, size_t more),
+                        void *context)
+{
+    arena->may_grow = may_grow;
+    arena->context = context;
+}
+
 size_t th_arena_live_bytes(const th_arena *arena)
 {
     return arena->live_bytes;
@@ -568,14 +612,17 @@ bool th_arena_is_fixed(const th_arena *arena)
     return arena->is_fixed;
 }
 
-size_t th_arena_seal(th_arena *arena)
+size_t th_arena_seal(th_arena *arena, bool *is_free)
 {
     th_assert(arena->is_fixed);
     ASAN_UNPOISON_MEMORY_REGION(arena, arena->first_bytes);
-    for (size_t class = 0; class < CLASSES; class++) {
-        for (free_block *block = arena->free[class]; block != NULL;
-             block = block->next) {
-            memset(block + 1, 0, class_bytes(class) - sizeof *block);
+    for (size_t class = 0; class < CLASSES; class ++) {
+        while (arena->free[class] != NULL) {
+            char *block = class_pop(arena, class);
+
+            memset(block, 0, class_bytes(class));
+            memset(is_free + (size_t)(block - (char *)arena) / ALIGN, true,
+                   class_bytes(class) / ALIGN);
         }
     }
     arena->end = arena->at; /* what lies behind was never used */

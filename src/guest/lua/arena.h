@@ -76,6 +76,14 @@ TH_AUTO_FREE(th_arena, th_arena_free)
  */
 void *th_arena_alloc(void *arena, void *block, size_t old_bytes, size_t bytes);
 
+/*
+ * Have @may_grow(@context, held, more) asked before the arena takes @more bytes of the
+ * machine, beside its own limit. A copy of an arena has none.
+ */
+void th_arena_set_guard(th_arena *arena,
+                        bool (*may_grow)(void *context, size_t held, size_t more),
+                        void *context);
+
 /* What is allocated, rounded up to classes. */
 size_t th_arena_live_bytes(const th_arena *arena);
 
@@ -119,9 +127,11 @@ void *th_arena_alloc_zeroed(void *arena, void *block, size_t old_bytes, size_t b
 
 /*
  * Close a fixed arena: zero all that is free, and return how many bytes from the
- * base on are in use. Nothing is allocated in it any more.
+ * base on are in use. Nothing is allocated in it any more. @is_free, zeroed and of an
+ * element for each TH_ARENA_UNIT bytes of the arena, says what lies idle among them.
  */
-size_t th_arena_seal(th_arena *arena);
+#define TH_ARENA_UNIT ((size_t)16)
+size_t th_arena_seal(th_arena *arena, bool *is_free);
 
 /* A fixed arena, wherever it lies: what a copy is made from. Borrows. */
 typedef struct th_arena_print {

@@ -290,9 +290,10 @@ static void **fill_fixed(th_arena *arena)
 
 TEST(arena, a_fixed_arena_zeroes_and_does_not_grow)
 {
+    bool is_free[65536 / TH_ARENA_UNIT] = {false};
     char *memory = aligned_alloc(16, 65536);
     th_arena *arena;
-    char *block;
+    char *block, *freed;
 
     memset(memory, 0, 65536);
     arena = th_arena_init_fixed(memory, 65536);
@@ -301,16 +302,22 @@ TEST(arena, a_fixed_arena_zeroes_and_does_not_grow)
     memset(block, 1, 40000);
     block = th_arena_alloc_zeroed(arena, block, 40000, 400);
     T_EQ(block[399], 1);
+    freed = block;
     block = th_arena_alloc_zeroed(arena, block, 400, 500);
     T_EQ(block[399] + block[499], 1);
     T_NULL(th_arena_alloc_zeroed(arena, NULL, 0, 40000));
     T_EQ(th_arena_held_bytes(arena), 65536);
-    T_TRUE(th_arena_seal(arena) < 60000);
+    T_TRUE(th_arena_seal(arena, is_free) < 60000);
+    T_TRUE(is_free[(size_t)(freed - memory) / TH_ARENA_UNIT]);
+    T_FALSE(is_free[(size_t)(block - memory) / TH_ARENA_UNIT]);
+    T_FALSE(is_free[0]);
+    T_EQ(freed[0] + freed[8] + freed[399], 0);
     free(memory);
 }
 
 TEST(arena, a_copy_has_its_own_pointers_and_may_grow)
 {
+    bool is_free[65536 / TH_ARENA_UNIT] = {false};
     uint64_t *memory = aligned_alloc(16, 65536);
     uint16_t moves[8192];
     th_arena_print print = {.words = memory, .moves = moves};
@@ -324,7 +331,7 @@ TEST(arena, a_copy_has_its_own_pointers_and_may_grow)
     arena = th_arena_init_fixed(memory, 65536);
     chain = fill_fixed(arena);
     at = (size_t)((char *)chain - (char *)memory);
-    print.n_words = th_arena_seal(arena) / 8;
+    print.n_words = th_arena_seal(arena, is_free) / 8;
     for (size_t i = 0; i < print.n_words; i++) {
         if (memory[i] - (uintptr_t)memory <= 65536) {
             memory[i] -= (uintptr_t)memory;

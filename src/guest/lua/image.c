@@ -38,8 +38,10 @@
 #define GUARD_BYTES ((size_t)64 << 10)
 #define DISTANCE_ODD 48
 #define WORDS_MAX (TH_IMAGE_BYTES_MAX / sizeof(uint64_t))
+#define UNITS_MAX (TH_IMAGE_BYTES_MAX / TH_ARENA_UNIT)
+#define UNIT_WORDS (TH_ARENA_UNIT / sizeof(uint64_t))
 #define SEGMENTS_MAX 256
-#define POINTER_MIN UINT64_C(0x10000)         /* less is a small number */
+#define POINTER_MIN UINT64_C(0x10000)        /* less is a small number */
 #define POINTER_MAX UINT64_C(0xffffffffffff) /* more is no address */
 
 _Static_assert(WORDS_MAX <= UINT16_MAX + 1, "a move is counted in 16 bits");
@@ -64,7 +66,8 @@ typedef struct build {
     ucontext_t work;
     th_arena *arena;
     lua_State *L;
-    size_t bytes; /* in use, from the base on */
+    size_t bytes;  /* in use, from the base on */
+    bool *is_free; /* of each unit of them */
     th_err err;
     th_buf *why;
 } build;
@@ -128,7 +131,7 @@ static void scrub_table(Table *table)
 
         scrub_value(gval(node));
         if (keytt(node) == LUA_TNIL || keytt(node) == LUA_VFALSE ||
-            keytt(node) == LUA_VTRUE) {
+            keytt(node) == LUA_VTRUE || keytt(node) == LUA_TDEADKEY) {
             keyval(node).gc = NULL;
         }
     }
@@ -139,8 +142,8 @@ static void scrub_thread(lua_State *L)
     for (StkId slot = L->stack.p; slot < L->top.p; slot++) {
         scrub_value(s2v(slot));
     }
-    memset(L->top.p, 0, (size_t)((char *)(L->stack_last.p + EXTRA_STACK) -
-                                 (char *)L->top.p));
+    memset(L->top.p, 0,
+           (size_t)((char *)(L->stack_last.p + EXTRA_STACK) - (char *)L->top.p));
     for (CallInfo *spare = L->ci->next; spare != NULL; spare = spare->next) {
         CallInfo *previous = spare->previous;
         CallInfo *next = spare->next;
@@ -245,12 +248,13 @@ static th_err make_state(build *half)
         return TH_UNSUPPORTED;
     }
     if (err != TH_OK) {
-        th_buf_puts(half->why, err == TH_QUOTA ? "it is too large" : "its setup failed");
+        th_buf_puts(half->why,
+                    err == TH_QUOTA ? "it is too large" : "its setup failed");
         return err;
     }
     lua_setallocf(half->L, th_arena_alloc, half->arena);
     each_object(half->L, scrub_each, NULL);
-    half->bytes = th_arena_seal(half->arena);
+    half->bytes = th_arena_seal(half->arena, half->is_free);
     return TH_OK;
 }
 
@@ -321,7 +325,8 @@ static bool is_outside(const segments *program, uint64_t word)
             return false;
         }
     }
-    return mincore((void *)(uintptr_t)(word & ~(uint64_t)(page - 1)), 1, &ignored) == 0 ||
+    return mincore((void *)(uintptr_t)(word & ~(uint64_t)(page - 1)), 1, &ignored) ==
+               0 ||
            errno != ENOMEM;
 }
 
@@ -356,6 +361,8 @@ typedef struct comparison {
     plain plain;
     size_t n_moves;
     uint16_t moves[WORDS_MAX];
+    bool is_free[2][UNITS_MAX];     /* of the two states: alike */
+    uint16_t packed[UNITS_MAX + 1]; /* where each unit comes to stand, as a unit */
 } comparison;
 
 static th_err compare(comparison *all, const build *a, const build *b)
@@ -365,7 +372,7 @@ static th_err compare(comparison *all, const build *a, const build *b)
     uint64_t base = (uint64_t)(uintptr_t)a->memory;
     uint64_t distance = (uint64_t)(uintptr_t)b->memory - base;
 
-    if (a->bytes != b->bytes) {
+    if (a->bytes != b->bytes || memcmp(a->is_free, b->is_free, UNITS_MAX) != 0) {
         th_buf_puts(a->why, "two preparations of it differ in size");
         return TH_UNSUPPORTED;
     }
@@ -383,6 +390,64 @@ static th_err compare(comparison *all, const build *a, const build *b)
             th_buf_putf(a->why, "two preparations of it differ (word %zu)", i);
             return TH_UNSUPPORTED;
         }
+    }
+    return TH_OK;
+}
+
+/* --- Packing ------------------------------------------------------------------ */
+
+/* Half of what a preparation used may be idle: leave that out, for each copy pays. */
+static size_t plan_packing(comparison *all, size_t bytes)
+{
+    size_t units = bytes / TH_ARENA_UNIT, n = 0;
+
+    for (size_t i = 0; i < units; i++) {
+        all->packed[i] = (uint16_t)n;
+        n += !all->is_free[0][i];
+    }
+    all->packed[units] = (uint16_t)n;
+    return n * TH_ARENA_UNIT;
+}
+
+/* A pointer to an end may stand where something idle begins: what was left of it counts. */
+static size_t packed_at(const comparison *all, size_t at)
+{
+    return all->packed[at / TH_ARENA_UNIT] * TH_ARENA_UNIT + at % TH_ARENA_UNIT;
+}
+
+static bool is_idle(const comparison *all, size_t bytes, size_t at)
+{
+    return at < bytes && all->is_free[0][at / TH_ARENA_UNIT];
+}
+
+/* Whether a pointer to @at, from the base, still means the same when all is packed. */
+static bool may_point_to(const comparison *all, size_t bytes, size_t at)
+{
+    return !is_idle(all, bytes, at) ||
+           (at % TH_ARENA_UNIT == 0 && at > 0 && !is_idle(all, bytes, at - 1));
+}
+
+/* From one half into the image; pointers are counted from the base. */
+static th_err pack(th_image *image, const build *half, const comparison *all)
+{
+    const uint64_t *words = (const uint64_t *)(const void *)half->memory;
+
+    for (size_t i = 0; i < half->bytes / sizeof *words; i++) {
+        if (!all->is_free[0][i / UNIT_WORDS]) {
+            image->words[packed_at(all, i * sizeof *words) / sizeof *words] = words[i];
+        }
+    }
+    for (size_t i = 0; i < all->n_moves; i++) {
+        size_t word = packed_at(all, all->moves[i] * sizeof *words) / sizeof *words;
+        size_t to = (size_t)(image->words[word] - (uint64_t)(uintptr_t)half->memory);
+
+        if (!may_point_to(all, half->bytes, to)) {
+            th_buf_putf(half->why, "it points to what is free (word %d)",
+                        all->moves[i]);
+            return TH_UNSUPPORTED;
+        }
+        image->words[word] = packed_at(all, to);
+        image->moves[i] = (uint16_t)word;
     }
     return TH_OK;
 }
@@ -409,34 +474,37 @@ static void owner_each(GCObject *object, void *context)
     }
 }
 
-static th_err image_new(th_image **out, const build *half, const comparison *all)
+static th_err image_new(th_image **out, const build *half, comparison *all)
 {
-    th_auto(th_image) image = NULL;
+    size_t bytes = plan_packing(all, half->bytes);
     owner_list owners = {.base = half->memory};
+    th_auto(th_image) image = th_calloc(1, sizeof *image);
+    th_err err;
 
-    image = th_calloc(1, sizeof *image);
     if (image == NULL) {
         return th_fault(TH_NOMEM, "an image");
     }
     each_object(half->L, owner_each, &owners);
     image->n_owners = owners.n;
-    image->words = th_malloc(half->bytes);
+    image->words = th_malloc(bytes);
     image->moves = th_malloc(all->n_moves * sizeof *image->moves);
     image->owners = th_malloc(owners.n * sizeof *image->owners);
     if (image->words == NULL || image->moves == NULL || image->owners == NULL) {
-        return th_fault(TH_NOMEM, "an image of %zu bytes", half->bytes);
+        return th_fault(TH_NOMEM, "an image of %zu bytes", bytes);
     }
     owners = (owner_list){.base = half->memory, .words = image->owners};
     each_object(half->L, owner_each, &owners);
-    memcpy(image->words, half->memory, half->bytes);
-    memcpy(image->moves, all->moves, all->n_moves * sizeof *image->moves);
-    for (size_t i = 0; i < all->n_moves; i++) {
-        image->words[image->moves[i]] -= (uint64_t)(uintptr_t)half->memory;
+    for (size_t i = 0; i < owners.n; i++) {
+        image->owners[i] = (uint32_t)(packed_at(all, image->owners[i] * 8) / 8);
     }
-    image->state_at = (size_t)((char *)half->L - half->memory);
+    err = pack(image, half, all);
+    if (err != TH_OK) {
+        return err;
+    }
+    image->state_at = packed_at(all, (size_t)((char *)half->L - half->memory));
     image->print = (th_arena_print){.words = image->words,
                                     .moves = image->moves,
-                                    .n_words = half->bytes / sizeof *image->words,
+                                    .n_words = bytes / sizeof *image->words,
                                     .n_moves = all->n_moves};
     *out = th_take(&image);
     return TH_OK;
@@ -535,6 +603,7 @@ th_err th_image_build(th_image **out, const th_lua_plan *plan, uint32_t hash_see
                             .checks_left = checks_max,
                             .memory = place.memory[i],
                             .stack = place.stack[i],
+                            .is_free = place.comparison->is_free[i],
                             .why = why};
     }
     err = build_both(out, halves, place.comparison);

@@ -139,7 +139,8 @@ static const char actor[] =
     "    [1.5] = 7, [true] = 8, [false] = 9}\n"
     "local weak = setmetatable({[k1] = {}, [k2] = k2}, {__mode = 'k'})\n"
     "local up, log = 0, {}\n"
-    "local co = coroutine.wrap(function() for i = 1, 1e9 do coroutine.yield(i) end end)\n"
+    "local co = coroutine.wrap(function() for i = 1, 1e9 do coroutine.yield(i) end "
+    "end)\n"
     "co() co() coroutine.resume(k5)\n"
     "local dead = coroutine.create(error) coroutine.resume(dead, {'an error'})\n"
     "local count, shared do local n = 10 count = function() n = n + 1 return n end\n"
@@ -174,7 +175,8 @@ static const char actor[] =
     "  assert(weak[k1] and weak[k2] == k2)\n"
     "  assert(tostring(obj) == 'OBJ') obj = nil collectgarbage() collectgarbage()\n"
     "  assert(up == 1001)\n"
-    "  for i = 1, 2000 do t[{}] = i t['k' .. i] = i end assert(t[k1] == 1 and t.k77 == 77)\n"
+    "  for i = 1, 2000 do t[{}] = i t['k' .. i] = i end assert(t[k1] == 1 and t.k77 == "
+    "77)\n"
     "  for i = 1, 2000 do t['k' .. i] = nil end for k, v in pairs(t) do\n"
     "      if type(k) == 'table' and k ~= k1 and k ~= k2 then t[k] = nil end end\n"
     "  local r = coroutine.yield('hello') assert(r == 1)\n"
@@ -232,8 +234,9 @@ TEST(image, clones_of_a_large_actor_behave_like_the_slow_way)
 
 TEST(image, clones_stand_alone)
 {
-    script what = {NULL, "local n = 0 return function() for i = 1, 9 do n = n + 1 "
-                         "coroutine.yield(n) end end",
+    script what = {NULL,
+                   "local n = 0 return function() for i = 1, 9 do n = n + 1 "
+                   "coroutine.yield(n) end end",
                    NULL};
     th_image *image = NULL;
     th_arena *arenas[2];
@@ -270,8 +273,9 @@ static void first_random(lua_State *L, char *text, size_t bytes)
 
 TEST(image, dice_differ_by_clone_and_are_those_of_the_slow_way)
 {
-    script what = {NULL, "return function() return math.random(0) .. ' ' .. "
-                         "math.randomseed() .. ' ' .. math.random(0) end",
+    script what = {NULL,
+                   "return function() return math.random(0) .. ' ' .. "
+                   "math.randomseed() .. ' ' .. math.random(0) end",
                    NULL};
     th_auto(th_image) image = NULL;
     char texts[3][80];
@@ -301,9 +305,11 @@ TEST(image, pointers_to_elsewhere_are_refused)
     script what = {NULL, "return function() end", heap};
 
     if (has_images()) {
-        expect_refusal(&what, TH_IMAGE_CHECKS_MAX, TH_UNSUPPORTED, "pointer to elsewhere");
+        expect_refusal(&what, TH_IMAGE_CHECKS_MAX, TH_UNSUPPORTED,
+                       "pointer to elsewhere");
         what.pointer = &here;
-        expect_refusal(&what, TH_IMAGE_CHECKS_MAX, TH_UNSUPPORTED, "pointer to elsewhere");
+        expect_refusal(&what, TH_IMAGE_CHECKS_MAX, TH_UNSUPPORTED,
+                       "pointer to elsewhere");
     }
     (void)th_free(heap);
 }
@@ -485,7 +491,8 @@ TEST(image, a_clone_that_does_not_fit_is_refused)
 
 TEST(image, a_small_actor_is_small)
 {
-    script what = {NULL, "local n = 0 return function() n = n + 1 coroutine.yield() end",
+    script what = {NULL,
+                   "local n = 0 return function() n = n + 1 coroutine.yield() end",
                    NULL};
     th_auto(th_image) image = NULL;
     th_arena *arena = NULL;

@@ -47,8 +47,8 @@ static const form forms[] = {
     {"", "local i = 0 ::a:: i = i + 1 if i < 5000 then goto a end", 5000},
     {"local t = {} for i = 1, 5000 do t[i] = i end", "for k in pairs(t) do end", 5000},
     {"local function f(n) if n > 0 then return f(n - 1) end end", "f(5000)", 5000},
-    {"local function f(n) if n > 0 then return 1 + f(n - 1) end return 0 end", "f(5000)",
-     5000},
+    {"local function f(n) if n > 0 then return 1 + f(n - 1) end return 0 end",
+     "f(5000)", 5000},
     /* Code that the interpreter is not asked for. */
     {"", "coroutine.wrap(function() for i = 1, 5000 do end end)()", 5000},
     {"", "pcall(function() for i = 1, 5000 do end end)", 5000},
@@ -68,6 +68,7 @@ static const form forms[] = {
     {"local s = ('a'):rep(5000)", "for x in s:gmatch('b') do end", 5000},
     /* Strings. */
     {"", "string.rep(' ', 5000)", 4999},
+    {"local s = string.rep(' ', 20 << 20)", "string.format('%s', s)", 80},
     {"local s = ('a'):rep(5000)", "s:reverse()", 5000},
     {"local s = ('a'):rep(5000)", "s:lower()", 5000},
     {"local s = ('a'):rep(5000)", "s:upper()", 5000},
@@ -91,7 +92,8 @@ static const form forms[] = {
     /* The lexer, and the search for a function's name. */
     {"local s = '--' .. ('x'):rep(5000)", "load(s)", 5000},
     {"local s = '[[' .. ('x'):rep(5000)", "load(s)", 5000},
-    {"g = {} for i = 1, 5000 do g['k' .. i] = i end local r = string.rep string.rep = nil",
+    {"g = {} for i = 1, 5000 do g['k' .. i] = i end local r = string.rep string.rep = "
+     "nil",
      "pcall(r)", 5000},
     /* Collections: marking and sweeping, step by step and at once, and young ones. */
     {"g = {} for i = 1, 5000 do g[i] = {} end", "collectgarbage()", 10000},
@@ -205,7 +207,8 @@ static const char identities[] =
     "local out, t = {}, {} "
     "local keys = {{}, function() end, print, coroutine.create(print or type), "
     "string.rep, io, math.random, setmetatable({}, {__name = 'named'})} "
-    "for i = 1, 50 do keys[#keys + 1] = i % 2 == 0 and {} or function() return i end end "
+    "for i = 1, 50 do keys[#keys + 1] = i % 2 == 0 and {} or function() return i end "
+    "end "
     "for _, k in pairs(keys) do t[k] = true end "
     "for k in pairs(t) do out[#out + 1] = tostring(k) end "
     "out[#out + 1] = string.format('%p %p %p', t, 'text', 1) "
@@ -289,7 +292,8 @@ TEST(lua_patch, sort_compares_the_same_in_every_run)
     char first[20];
     th_arena *arena = NULL;
 
-    snprintf(first, sizeof first, "%s", testing_text(testing_state(&arena, 1, 1), source));
+    snprintf(first, sizeof first, "%s",
+             testing_text(testing_state(&arena, 1, 1), source));
     arena = th_arena_free(arena);
     T_STR(first, testing_text(testing_state(&arena, 2, 2), source));
     arena = th_arena_free(arena);

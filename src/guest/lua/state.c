@@ -1,7 +1,12 @@
 #include "guest/lua/state.h"
 
-#include <lobject.h> /* to hold the patches to their promise */
+#include "kernel/checkpoint.h"
+
+#include <lgc.h>     /* to hold the patches to their promise, to size tables, and */
+#include <lobject.h> /* to make a string a piece at a time */
 #include <lstate.h>
+#include <lstring.h>
+#include <ltable.h>
 
 #include <string.h>
 
@@ -49,6 +54,34 @@ void th_seed(lua_State *L, void *state)
     }
 }
 
+/*
+ * What a buffer holds becomes a string, a large one a piece at a time: its memory was
+ * not touched before, which takes a millisecond for each 2 MiB or so.
+ */
+#define PIECE_BYTES ((size_t)256 << 10)
+
+void th_pushpieces(lua_State *L, const char *from, size_t bytes)
+{
+    TString *string;
+    char *to;
+
+    if (bytes <= PIECE_BYTES || bytes >= MAX_SIZE - sizeof(TString)) {
+        lua_pushlstring(L, from, bytes);
+        return;
+    }
+    string = luaS_createlngstrobj(L, bytes);
+    setsvalue2s(L, L->top.p, string);
+    L->top.p++;
+    to = getstr(string);
+    for (size_t done = 0; done < bytes; done += PIECE_BYTES) {
+        size_t left = bytes - done;
+
+        memcpy(to + done, from + done, left < PIECE_BYTES ? left : PIECE_BYTES);
+        th_checkpoint();
+    }
+    luaC_checkGC(L);
+}
+
 /* --- Libraries ---------------------------------------------------------------- */
 
 /*
@@ -57,8 +90,8 @@ void th_seed(lua_State *L, void *state)
  */
 static int collect_garbage(lua_State *L)
 {
-    static const char *const options[] = {"collect",      "count",       "step",
-                                          "isrunning",    "incremental", "generational",
+    static const char *const options[] = {"collect",   "count",       "step",
+                                          "isrunning", "incremental", "generational",
                                           NULL};
     int option = luaL_checkoption(L, 1, "collect", options);
     int result;
@@ -81,7 +114,8 @@ static int collect_garbage(lua_State *L)
         lua_pushboolean(L, result);
         break;
     default:
-        result = option == 4 ? lua_gc(L, LUA_GCINC, 0, 0, 0) : lua_gc(L, LUA_GCGEN, 0, 0);
+        result =
+            option == 4 ? lua_gc(L, LUA_GCINC, 0, 0, 0) : lua_gc(L, LUA_GCGEN, 0, 0);
         lua_pushstring(L, result == LUA_GCGEN ? "generational" : "incremental");
         break;
     }
@@ -91,13 +125,24 @@ static int collect_garbage(lua_State *L)
     return 1;
 }
 
-/* The global table stays on the stack while the others come. */
+/* Give the hash part of the table on top room for @n, no more, no less. */
+static void size_table(lua_State *L, unsigned n)
+{
+    luaH_resize(L, hvalue(s2v(L->top.p - 1)), 0, n);
+}
+
+/*
+ * The global table stays on the stack while the others come. It has 32 names with ours,
+ * and one more would double it: warn, which says nothing here, is not among them.
+ */
 static void open_base(lua_State *L)
 {
-    static const char *const absent[] = {"dofile", "loadfile", "print"};
+    static const char *const absent[] = {"dofile", "loadfile", "print", "warn"};
 
+    lua_pushglobaltable(L);
+    size_table(L, 32);
     lua_pushcfunction(L, luaopen_base);
-    lua_call(L, 0, 1);
+    lua_call(L, 0, 0);
     for (size_t i = 0; i < sizeof absent / sizeof *absent; i++) {
         lua_pushnil(L);
         lua_setfield(L, -2, absent[i]);
@@ -106,6 +151,17 @@ static void open_base(lua_State *L)
     lua_setfield(L, -2, "collectgarbage");
     /* Messages name a function by where they find it below this. */
     lua_setfield(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+}
+
+/* Without dump, 16 nodes are enough; what that frees is just right for math. */
+static void open_string(lua_State *L)
+{
+    lua_pushcfunction(L, luaopen_string);
+    lua_call(L, 0, 1);
+    lua_pushnil(L);
+    lua_setfield(L, -2, "dump");
+    size_table(L, 16);
+    lua_setglobal(L, LUA_STRLIBNAME);
 }
 
 static void open_library(lua_State *L, const char *name, lua_CFunction open)
@@ -118,14 +174,11 @@ static void open_library(lua_State *L, const char *name, lua_CFunction open)
 static void open_libraries(lua_State *L)
 {
     open_base(L);
+    open_string(L);
+    open_library(L, LUA_MATHLIBNAME, luaopen_math);
     open_library(L, LUA_COLIBNAME, luaopen_coroutine);
     open_library(L, LUA_TABLIBNAME, luaopen_table);
-    open_library(L, LUA_STRLIBNAME, luaopen_string);
-    open_library(L, LUA_MATHLIBNAME, luaopen_math);
     open_library(L, LUA_UTF8LIBNAME, luaopen_utf8);
-    lua_getglobal(L, LUA_STRLIBNAME);
-    lua_pushnil(L);
-    lua_setfield(L, -2, "dump");
 }
 
 /* --- Steps -------------------------------------------------------------------- */
@@ -171,7 +224,8 @@ static th_err run(lua_State *L, lua_CFunction function, const th_lua_plan *plan,
 static int panic(lua_State *L)
 {
     (void)L;
-    th_assert_failed("an error was raised outside a protected call", __FILE__, __LINE__);
+    th_assert_failed("an error was raised outside a protected call", __FILE__,
+                     __LINE__);
 }
 
 th_err th_lua_state_new(lua_State **out, th_arena *arena, const th_lua_plan *plan,

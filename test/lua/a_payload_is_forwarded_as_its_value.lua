@@ -1,0 +1,12 @@
+return function()
+  local me = process.pid()
+  local inbox = process.inbox()
+  assert(process.send(me, "first", { a = { 1, 2 } }))
+  local payload = inbox:receive():payload()
+  assert(payload:get_format() == "lua/any")
+  assert(payload:data().a[2] == 2 and payload:unmarshal().a[1] == 1)
+  assert(process.send(me, "second", payload))
+  assert(inbox:receive():payload():data().a[2] == 2)
+  assert(process.send(me, "third", { nested = payload }))
+  assert(inbox:receive():payload():data().nested.a[1] == 1)
+end

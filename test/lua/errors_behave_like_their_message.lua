@@ -1,0 +1,36 @@
+return function()
+  local e = errors.new { message = "file not found", kind = errors.NOT_FOUND or "NotFound",
+    retryable = true, details = { path = "x" } }
+  assert(tostring(e) == "file not found")
+  assert("error: " .. e == "error: file not found" and e .. "!" == "file not found!")
+  assert(#e == 14)
+  assert(string.format("%s", e) == "file not found")
+  assert(e:find("not") == 6 and string.find(e, "not") == 6)
+  assert(e:match("%a+") == "file" and string.match(e, "%a+$") == "found")
+  assert(e:upper() == "FILE NOT FOUND" and string.lower(e) == tostring(e))
+  assert(e:sub(1, 4) == "file" and string.len(e) == 14 and e:gsub("file", "it") == "it not found")
+  assert(string.rep(e, 2):len() == 28 and e:reverse() == ("file not found"):reverse())
+  assert(e:byte() == 102)
+  local words = 0
+  for _ in string.gmatch(e, "%a+") do words = words + 1 end
+  assert(words == 3)
+  assert(e:kind() == "NotFound" and e:message() == "file not found" and e:retryable() == true)
+  assert(e:details().path == "x" and type(e:stack()) == "string")
+  assert(errors.is(e, "NotFound") and not errors.is(e, "Internal") and not errors.is("x", "NotFound"))
+  local w = errors.wrap(e, "loading")
+  assert(tostring(w) == "loading: file not found" and w:kind() == "NotFound" and w:retryable() == true)
+  assert(tostring(errors.wrap("text", "more")) == "more: text")
+  assert(tostring(errors.new("plain")) == "plain" and errors.new("plain"):retryable() == nil)
+  local ok, caught = pcall(error, e)
+  assert(not ok and caught == e)
+  local _, err = process.send("nobody", "t", 1)
+  assert(err:kind() == "NotFound" and err:find("not found") and type(err) == "userdata")
+  -- They cross.
+  local t = process.listen("t")
+  assert(process.send(process.pid(), "t", e))
+  local copy = t:receive()
+  assert(tostring(copy) == "file not found")
+  assert(not pcall(function() return e .. {} end))
+  assert(not pcall(string.find, {}, "x"))
+  assert(getmetatable(e) == false)
+end
