@@ -70,7 +70,7 @@ def draw(rows):
         f'viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         text(16, 26, "thole's bench", font_size=18, font_weight="bold"),
-        text(150, 26, "bars: how many times ahead of Erlang (or of the floor); right of "
+        text(NAME, 26, "bars: how many times ahead of Erlang (or of the floor); right of "
              "1 is ahead; green reaches what is asked, red does not"),
         *draw_axis(height),
     ]
