@@ -15,37 +15,19 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-import time
 
-TOP = pathlib.Path(__file__).resolve().parent.parent.parent
-THOLE = os.environ.get("THOLE", str(TOP / "build" / "thole"))
+from place import THOLE, TOP, Place as AnyPlace, Tests
+
 EXAMPLE = TOP / "examples" / "wordcount"
 LICENCES = pathlib.Path("/usr/share/common-licenses")
 WAIT_S = 120
 MOST = 20
 
-TESTS = []
+test = Tests()
 
 
-def test(function):
-    TESTS.append(function)
-    return function
-
-
-class Place:
-    """A folder for the texts, which is also where the commands run."""
-
-    def __init__(self, folder):
-        self.folder = pathlib.Path(folder)
-        self.env = dict(os.environ, XDG_STATE_HOME=str(self.folder / ".state"))
-        self.started = []
-
-    def put(self, name, text):
-        path = self.folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
+class Place(AnyPlace):
+    """Where the main job runs on texts; what it prints is bytes."""
 
     def start(self, *paths, before=None, options=()):
         one = subprocess.Popen([THOLE, "run", *options, str(EXAMPLE), *map(str, paths)],
@@ -61,13 +43,6 @@ class Place:
         err = err.decode(errors="replace")
         assert one.returncode == code, f"{paths}: exit code {one.returncode}\n{err}"
         return out, err
-
-    def clear(self):
-        for one in self.started:
-            one.kill()
-            one.wait()
-            one.stdout.close()
-            one.stderr.close()
 
 
 def expected(text):
@@ -335,23 +310,5 @@ def files_that_change_while_they_are_read_do_no_harm(place):
     assert count == files * 500, (out, err)
 
 
-def main():
-    failed = 0
-    names = sys.argv[1:]
-    tests = [one for one in TESTS if not names or any(n in one.__name__ for n in names)]
-    for one in tests:
-        with tempfile.TemporaryDirectory() as folder:
-            place = Place(folder)
-            try:
-                one(place)
-            except Exception as error:  # one test's failure is not the others'
-                failed += 1
-                print(f"FAILED {one.__name__}: {error!r}")
-            finally:
-                place.clear()
-    print(f"{len(tests) - failed} passed, {failed} failed")
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(test.main(Place))

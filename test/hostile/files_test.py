@@ -12,15 +12,10 @@ import random
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
-import cli_test  # noqa: E402: the place, and the commands that run in it
+from place import TOP, WAIT_S, Tests  # noqa: E402
 
-TESTS = []
+test = Tests()
 HEAD = 'version: "1.0"\nnamespace: app\nentries:\n'
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 def refused(place, path, *parts):
@@ -78,7 +73,7 @@ def a_chunk_that_never_returns_is_ended(place):
     place.put("chunk.lua", "while true do end")
     run = place.start("run", "chunk.lua")
     run.send_signal(2)
-    run.communicate(timeout=cli_test.WAIT_S)
+    run.communicate(timeout=WAIT_S)
     assert run.returncode in (1, -2), run.returncode
 
 
@@ -128,7 +123,7 @@ def a_long_chain_of_imports_runs_or_is_refused(place):
                  f"imports: {{ a: l{n + 1} }} }}\n")
     text += "  - { name: l1500, kind: library.lua, source: 'return function() end' }\n"
     run = place.start("run", manifest(place, text))
-    run.communicate(timeout=cli_test.WAIT_S)
+    run.communicate(timeout=WAIT_S)
     assert run.returncode in (0, 1, 2), run.returncode
 
 
@@ -159,7 +154,7 @@ def folders_in_a_circle_are_read_once(place):
         deep = deep / ("d" * 30)
         deep.mkdir()
     run = place.start("run", "app")
-    out, err = run.communicate(timeout=cli_test.WAIT_S)
+    out, err = run.communicate(timeout=WAIT_S)
     assert run.returncode in (0, 2), (run.returncode, err)
     assert run.returncode == 2 or out == "ran\n", out
 
@@ -171,24 +166,19 @@ def what_is_no_file_is_no_program(place):
     (place.folder / "dir.lua").mkdir()
     for name in ("fifo.lua", "loop.lua", "dir.lua", "/dev/zero", "/dev/null", ""):
         done = place.start("run", name)
-        _, err = done.communicate(timeout=cli_test.WAIT_S)
+        _, err = done.communicate(timeout=WAIT_S)
         assert done.returncode in (2, 3), (name, done.returncode, err)
         assert "thole: " in err, (name, err)
 
 
 @test
 def a_truncated_component_is_refused_at_every_length(place):
-    folder = os.environ.get("THOLE_GUESTS", str(cli_test.TOP / "build" / "guests"))
+    folder = os.environ.get("THOLE_GUESTS", str(TOP / "build" / "guests"))
     whole = (pathlib.Path(folder) / "echo.wasm").read_bytes()
     for n in range(1, 24):
         place.put("cut.wasm", whole[:len(whole) * n // 25])
         refused(place, "cut.wasm", "cut.wasm")
 
 
-def main():
-    cli_test.TESTS[:] = TESTS
-    return cli_test.main()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(test.main())

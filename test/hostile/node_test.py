@@ -14,11 +14,10 @@ import socket
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "cli"))
-import cli_test  # noqa: E402: the place, and the node that is up in it
-from cli_test import Up, until  # noqa: E402
+from place import TOP, Tests, Up, until  # noqa: E402
 
-TESTS = []
-GUESTS = os.environ.get("THOLE_GUESTS", str(cli_test.TOP / "build" / "guests"))
+test = Tests()
+GUESTS = os.environ.get("THOLE_GUESTS", str(TOP / "build" / "guests"))
 
 MANIFEST = """
 version: "1.0"
@@ -99,11 +98,6 @@ end
 LOOPS = ("loop pcall xpcall coroutine gc close tostring index comparator sort gsub pattern rep "
          "concat load json collect deep").split()
 STORMS = "flood questions names timers ends".split()
-
-
-def test(function):
-    TESTS.append(function)
-    return function
 
 
 class Node(Up):
@@ -221,10 +215,5 @@ def many_connections_that_say_nothing_shut_nobody_out(place):
         node.is_well()
 
 
-def main():
-    cli_test.TESTS[:] = TESTS
-    return cli_test.main()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(test.main())
