@@ -299,6 +299,79 @@ TEST(lua_patch, sort_compares_the_same_in_every_run)
     arena = th_arena_free(arena);
 }
 
+/* --- Yield ---------------------------------------------------------------------- */
+
+static const char yields[] =
+    "local y = coroutine.yield "
+    "local m = {__index = function(_, k) return y(k) end, __call = y, "
+    "  __add = function(_, b) return (y(b)) end, __lt = function() return y('lt') end, "
+    "  __concat = function() return y('..') end, __close = function() y('close') end} "
+    "local o = setmetatable({}, m) "
+    "local ways = { "
+    "  function() local a = y(1) return a end, "
+    "  function() return y(1) end, "
+    "  function(...) return y(...) end, "
+    "  function() return select(2, pcall(y, 1)) end, "
+    "  function() return select(2, pcall(function() return y(1) end)) end, "
+    "  function() return select(2, pcall(function() error((y(1)), 0) end)) end, "
+    "  function() return select(2, xpcall(y, tostring, 1)) end, "
+    "  function() return o.x end, "
+    "  function() return (o(1)) end, "
+    "  function() return o(1) end, "
+    "  function() return o + 1 end, "
+    "  function() return o < o and 'back' end, "
+    "  function() return o .. o end, "
+    "  function() do local c <close> = o end return 'back' end, "
+    "  function() for a in y do return a end end, "
+    "  function() return coroutine.wrap(function() return coroutine.wrap(function() "
+    "    return 'back' end)() end)(y(1)) end, "
+    "  function() local a = table.pack(y(1)) return table.unpack(a) end, "
+    "} ";
+
+TEST(lua_patch, a_yield_passes_every_kind_of_call)
+{
+    static const char *const checks_of[] = {
+        "for i, way in ipairs(ways) do for _ = 1, 3 do "
+        "  local co = coroutine.create(way) "
+        "  local ok, got = coroutine.resume(co, 1) "
+        "  assert(ok and got ~= 'back', i .. tostring(got)) "
+        "  assert(coroutine.status(co) == 'suspended', i) "
+        "  ok, got = coroutine.resume(co, 'back') "
+        "  assert(ok and got == 'back', i .. tostring(got)) "
+        "  assert(coroutine.status(co) == 'dead', i) end end",
+        /* Many in a row, from one frame and from deeper and deeper ones. */
+        "local function deep(n) if n > 0 then return 1 + deep(n - 1) end return y(0) "
+        "end "
+        "local co = coroutine.wrap(function() for i = 1, 100 do "
+        "  assert(pcall(deep, i)) assert(y(i) == -i) end return 'end' end) "
+        "assert(co() == 0) for i = 1, 100 do assert(co(i) == i) "
+        "  assert(co(-i) == (i < 100 and 0 or 'end')) end",
+        /* Where none may pass: a comparison in C, a finalizer, the main thread. */
+        "local co = coroutine.wrap(function() "
+        "  return pcall(table.sort, {3, 2, 1}, function() y(1) end) end) "
+        "local ok, why = co() "
+        "assert(not ok and why:find('across a C%-call boundary'), why) "
+        "assert(not pcall(y, 1)) "
+        "local seen "
+        "setmetatable({}, {__gc = function() seen = {pcall(y, 1)} "
+        "  assert(rawlen('x') == 1) end}) "
+        "co = coroutine.wrap(function() y(1) collectgarbage() y(2) return 3 end) "
+        "assert(co() == 1 and co() == 2 and co() == 3) "
+        "assert(seen and seen[1] == false)",
+    };
+    char source[4000];
+
+    for (size_t i = 0; i < sizeof checks_of / sizeof *checks_of; i++) {
+        th_auto(th_arena) arena = NULL;
+        lua_State *L = testing_state(&arena, 1, 1);
+
+        snprintf(source, sizeof source, "%s %s", yields, checks_of[i]);
+        if (luaL_loadstring(L, source) != LUA_OK || lua_pcall(L, 0, 0, 0) != LUA_OK) {
+            fail_msg("%s", lua_tostring(L, -1));
+        }
+    }
+}
+
 /* --- Sandbox ------------------------------------------------------------------ */
 
 TEST(lua_patch, load_refuses_bytecode_in_every_mode)
