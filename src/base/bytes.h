@@ -39,6 +39,33 @@ static inline bool th_slice_eq(th_slice a, th_slice b)
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.at, b.at, a.bytes) == 0);
 }
 
+/* The same, faster where both are short, as topics and PID texts are. */
+static inline bool th_slice_eq_short(th_slice a, th_slice b)
+{
+    uint64_t x, y;
+    size_t i = 0;
+
+    if (a.bytes != b.bytes || a.bytes > 64) {
+        return th_slice_eq(a, b);
+    }
+    if (a.bytes < sizeof x) {
+        while (i < a.bytes && a.at[i] == b.at[i]) {
+            i++;
+        }
+        return i == a.bytes;
+    }
+    for (; i < a.bytes - sizeof x; i += sizeof x) {
+        memcpy(&x, a.at + i, sizeof x);
+        memcpy(&y, b.at + i, sizeof y);
+        if (x != y) {
+            return false;
+        }
+    }
+    memcpy(&x, a.at + a.bytes - sizeof x, sizeof x);
+    memcpy(&y, b.at + a.bytes - sizeof y, sizeof y);
+    return x == y;
+}
+
 static inline bool th_slice_is(th_slice a, const char *text)
 {
     return th_slice_eq(a, th_slice_str(text));

@@ -115,3 +115,21 @@ TEST(bytes, a_buffer_remembers_that_memory_ran_out)
     th_buf_clear(&buf);
     T_FALSE(buf.failed);
 }
+
+TEST(bytes, short_slices_are_equal_when_each_byte_is)
+{
+    char a[80], b[80];
+
+    memset(a, 'x', sizeof a);
+    for (size_t n = 0; n <= sizeof a; n++) {
+        memset(b, 'x', n);
+        memset(b + n, 'y', sizeof b - n);
+        T_TRUE(th_slice_eq_short(th_slice_of(a, n), th_slice_of(b, n)));
+        T_FALSE(n > 0 && th_slice_eq_short(th_slice_of(a, n), th_slice_of(b, n - 1)));
+        for (size_t i = 0; i < n; i++) {
+            b[i] ^= 1;
+            T_FALSE(th_slice_eq_short(th_slice_of(a, n), th_slice_of(b, n)));
+            b[i] ^= 1;
+        }
+    }
+}

@@ -11,6 +11,16 @@
 
 /* --- Letters ------------------------------------------------------------------ */
 
+static void push_msg(lua_State *L, th_lua *lua, const th_source *source,
+                     const th_msg *msg)
+{
+    if (source->kind == TH_SOURCE_INBOX || source->is_message) {
+        th_message_push(L, lua, msg);
+    } else {
+        th_message_push_body(L, msg);
+    }
+}
+
 void th_letter_push(lua_State *L, th_lua *lua, const th_source *source,
                     th_letter *letter)
 {
@@ -19,10 +29,8 @@ void th_letter_push(lua_State *L, th_lua *lua, const th_source *source,
     case TH_LETTER_MSG:
         if (letter->msg->kind != TH_MSG_SEND) {
             th_question_push(L, lua, letter);
-        } else if (source->kind == TH_SOURCE_INBOX || source->is_message) {
-            th_message_push(L, lua, letter->msg);
         } else {
-            th_message_push_body(L, letter->msg);
+            push_msg(L, lua, source, letter->msg);
         }
         break;
     case TH_LETTER_EVENT:
@@ -163,6 +171,11 @@ bool th_channel_arrived(lua_State *L, th_lua *lua, const th_channel *channel)
     th_task *task = lua->current;
     th_letter *letter = task->letter;
 
+    if (lua->msg_in_hand != NULL) {
+        push_msg(L, lua, channel->source, lua->msg_in_hand);
+        lua->msg_in_hand = th_msg_unref(lua->msg_in_hand);
+        return true;
+    }
     if (letter != NULL) {
         task->letter = NULL;
         th_letter_push(L, lua, channel->source, letter);
@@ -208,11 +221,7 @@ static bool receive_direct(lua_State *L, th_lua *lua, th_source *source)
     }
     lua->msg_in_hand = th_msg_unref(lua->msg_in_hand);
     lua->msg_in_hand = msg;
-    if (source->kind == TH_SOURCE_INBOX || source->is_message) {
-        th_message_push(L, lua, msg);
-    } else {
-        th_message_push_body(L, msg);
-    }
+    push_msg(L, lua, source, msg);
     lua->msg_in_hand = th_msg_unref(msg);
     return true;
 }

@@ -287,6 +287,24 @@ static inline bool put_small(const TValue *value, th_buf *out)
     }
 }
 
+/* A whole term of a small value. False: it is none, and nothing is done. */
+static bool put_small_term(const TValue *value, th_buf *out)
+{
+    char *to = out->at + out->bytes;
+
+    if (out->room - out->bytes <= 1 + SMALL_BYTES &&
+        (to = th_buf_reserve(out, 1 + SMALL_BYTES)) == NULL) {
+        return false;
+    }
+    to[0] = TH_TERM_PLAIN;
+    out->bytes++;
+    if (put_small(value, out)) {
+        return true;
+    }
+    out->bytes--;
+    return false;
+}
+
 /* Go on with a table as long as its values are small, and its keys. */
 static void put_small_ones(work *w, frame *f, th_buf *out, size_t bytes_max)
 {
@@ -532,14 +550,17 @@ static th_err finish(work *w, size_t begin, th_err err, th_buf *out)
 th_err th_copier_encode(lua_State *L, int index, th_buf *out, th_buf *why)
 {
     size_t begin = out->bytes;
+    const TValue *value = s2v(L->ci->func.p + lua_absindex(L, index));
     work w;
     th_err err;
 
-    index = lua_absindex(L, index);
-    th_copier_begin(&w, L);
     th_buf_clear(why);
+    if (put_small_term(value, out)) {
+        return TH_OK;
+    }
+    th_copier_begin(&w, L);
     th_term_put_header(out, TH_TERM_PLAIN);
-    err = put_value(&w, s2v(L->ci->func.p + index), out, why);
+    err = put_value(&w, value, out, why);
     if (err == TH_OK && w.depth > 0) {
         err = put_rest(&w, out, why);
     }

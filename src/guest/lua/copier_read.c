@@ -421,12 +421,33 @@ static bool build_all(work *w, th_slice *rest)
 
 #define STACK_NEEDED 8 /* for what makes objects of ours */
 
+/* A term that is one small value. False: it is none, and nothing is pushed. */
+static bool push_small(lua_State *L, th_slice term)
+{
+    StkId top = L->top.p;
+
+    if (term.bytes < 2 || term.at[0] != TH_TERM_PLAIN) {
+        return false;
+    }
+    term = th_slice_from(term, 1);
+    setnilvalue(s2v(top));
+    if (!take_small(L, &term, s2v(top)) || term.bytes > 0) {
+        return false;
+    }
+    L->top.p++;
+    return true;
+}
+
 th_err th_copier_push(lua_State *L, th_slice term)
 {
     int top = lua_gettop(L);
     work w;
 
     luaL_checkstack(L, STACK_NEEDED, NULL);
+    if (push_small(L, term)) {
+        luaC_checkGC(L);
+        return TH_OK;
+    }
     th_copier_begin(&w, L);
     if (!th_term_open(&term, &w.is_shared) || !build_all(&w, &term) || term.bytes > 0) {
         th_copier_deinit(w.spill);

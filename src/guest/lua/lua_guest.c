@@ -270,6 +270,10 @@ static void drop(th_process *self)
     while ((node = th_list_pop(&lua->outgoing)) != NULL) {
         th_msg_unref(th_msg_of(th_container_of(node, th_item, link)));
     }
+    TH_LIST_EACH(ready, &lua->ready)
+    {
+        th_msg_unref(th_container_of(ready, th_task, link)->msg);
+    }
     th_msg_unref(lua->msg_in_hand);
     th_copier_deinit(&lua->copier);
     th_json_pool_deinit(&lua->json_pool);

@@ -120,6 +120,7 @@ TEST(lua_guest, ping_pong_through_listen)
           "end\n");
 }
 
+APP(a_message_is_handed_to_the_task_that_waits)
 APP(a_payload_is_forwarded_as_its_value)
 APP(a_processs_own_channels_are_only_received_from)
 APP(a_request_and_its_response_by_messages)

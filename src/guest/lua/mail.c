@@ -93,6 +93,9 @@ static void free_topic(th_lua *lua, th_topic *topic)
     }
     *at = topic->next;
     lua->topics_count--;
+    if (lua->topic_last == topic) {
+        lua->topic_last = NULL;
+    }
     th_slab_free(topic, sizeof *topic + topic->bytes);
 }
 
@@ -143,48 +146,57 @@ static bool keep_unclaimed(th_lua *lua, th_letter *letter)
     return true;
 }
 
-static th_source *listener_of(const th_lua *lua, th_slice text)
+/* Most messages have the topic that the last one had. */
+static th_source *listener_of(th_lua *lua, th_slice text)
 {
-    th_topic *topic = NULL;
+    th_topic *topic = lua->topic_last;
 
-    if (lua->topics_count > 0) {
+    if (lua->topics_count == 0) {
+        return NULL;
+    }
+    if (topic == NULL ||
+        !th_slice_eq_short(th_slice_of(topic->text, topic->bytes), text)) {
         topic = find_topic(lua, text, th_slice_hash(text, lua->topics_seed));
+        lua->topic_last = topic;
     }
     return topic == NULL ? NULL : topic->listener;
 }
 
-static bool put_send(th_lua *lua, th_letter *letter)
+/* Whose a plain message is; NULL: nobody wants it yet. */
+static th_source *source_of(th_lua *lua, th_slice text)
 {
-    th_slice text = th_msg_topic(letter->msg);
     th_source *source = listener_of(lua, text);
 
     if (source == NULL && !th_list_is_empty(&lua->inbox.waiters) &&
         (text.bytes == 0 || text.at[0] != '@')) {
         source = &lua->inbox;
     }
-    if (source == NULL) {
-        return keep_unclaimed(lua, letter);
-    }
-    th_source_put(lua, source, letter);
-    return true;
+    return source;
 }
 
 static bool put_msg(th_lua *lua, th_msg *msg)
 {
-    th_letter *letter = th_letter_new(lua, TH_LETTER_MSG);
+    th_source *source = &lua->questions;
+    th_letter *letter;
 
+    if (msg->kind == TH_MSG_SEND) {
+        source = source_of(lua, th_msg_topic(msg));
+        if (source != NULL && !th_list_is_empty(&source->waiters)) {
+            th_source_hand(lua, source, msg);
+            return true;
+        }
+    }
+    letter = th_letter_new(lua, TH_LETTER_MSG);
     if (letter == NULL) {
         th_msg_unref(msg);
         return false;
     }
     letter->msg = msg;
-    if (msg->kind == TH_MSG_SEND) {
-        if (!put_send(lua, letter)) {
-            th_letter_free(lua, letter);
-            return false;
-        }
-    } else {
-        th_source_put(lua, &lua->questions, letter);
+    if (source != NULL) {
+        th_source_put(lua, source, letter);
+    } else if (!keep_unclaimed(lua, letter)) {
+        th_letter_free(lua, letter);
+        return false;
     }
     return true;
 }
@@ -268,7 +280,8 @@ static bool is_for(th_lua *lua, const th_msg *msg, const th_source *source)
         const th_topic *topic = th_listener_topic(source);
 
         return topic != NULL &&
-               th_slice_eq(th_slice_of(topic->text, topic->bytes), th_msg_topic(msg));
+               th_slice_eq_short(th_slice_of(topic->text, topic->bytes),
+                                 th_msg_topic(msg));
     }
     return source->kind == TH_SOURCE_INBOX && msg->topic_bytes > 0 &&
            msg->text[0] != '@' && listener_of(lua, th_msg_topic(msg)) == NULL;

@@ -36,6 +36,7 @@ typedef enum th_slot {
     TH_SLOT_EVENT,   /* metatables of what events() gives */
     TH_SLOT_RESULT,
     TH_SLOT_PEER, /* the PID text of whom the last message came from */
+    TH_SLOT_TO,   /* the PID text to which it sends */
     TH_SLOT_LAST,
 } th_slot;
 

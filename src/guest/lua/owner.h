@@ -45,10 +45,13 @@ struct th_lua {
     th_list letters;    /* th_letter.held */
     th_letter *in_hand; /* being read by a binding; also in `letters` */
     th_msg *msg_in_hand;
-    th_pid peer;      /* whose text stands in TH_SLOT_PEER; none at first */
-    th_list outgoing; /* th_msg.item.link: made and not yet sent */
-    th_buf scratch;   /* where values are encoded */
-    th_buf why;       /* what the kernel or the copier says of a refusal */
+    th_pid peer;    /* whose text stands in TH_SLOT_PEER; none at first */
+    const void *to; /* the text in TH_SLOT_TO, which is the PID text of ... */
+    th_pid to_pid;
+    const void *to_next; /* what was sent to last, if not by that text */
+    th_list outgoing;    /* th_msg.item.link: made and not yet sent */
+    th_buf scratch;      /* where values are encoded */
+    th_buf why;          /* what the kernel or the copier says of a refusal */
     th_copier copier;
     th_json_pool json_pool;        /* of a text that is being read or written */
     th_buf json;                   /* the text */
@@ -56,7 +59,8 @@ struct th_lua {
     unsigned weak_count, weak_max; /* holdings in TH_SLOT_WEAK, and when to look */
 
     /* Mail. */
-    struct th_topic **topics; /* owned: buckets, NULL at first */
+    struct th_topic **topics;    /* owned: buckets, NULL at first */
+    struct th_topic *topic_last; /* what a message came for last, or NULL */
     unsigned topics_room, topics_count;
     uint64_t topics_seed;
     th_list unclaimed; /* th_letter.order: topics nobody listens to */

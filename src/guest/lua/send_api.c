@@ -3,7 +3,8 @@
  *
  * To read a PID text costs more than to send a message, and a text means the same
  * process for ever: what was resolved once is kept for each thread, known by its
- * unique part and compared byte by byte.
+ * unique part and compared byte by byte. The text to which a process sends twice in a
+ * row it keeps, and then the string itself, which cannot become another, is compared.
  */
 #include "core/id.h"
 #include "guest/lua/lua_error.h"
@@ -11,6 +12,9 @@
 #include "guest/lua/owner.h"
 #include "guest/lua/process_api.h"
 #include "kernel/kernel.h"
+
+#include <lobject.h> /* strings are read in place, and told apart by where they are */
+#include <lstate.h>
 
 #include <string.h>
 
@@ -63,8 +67,44 @@ static void keep(known *slot, const th_kernel *kernel, th_slice text, th_pid pid
     memcpy(slot->text, text.at, text.bytes);
 }
 
-static th_err find(th_lua *lua, th_slice text, th_pid *out)
+/* The argument if it is a string, else NULL. */
+static const TString *string_at(lua_State *L, int argument)
 {
+    StkId at = L->ci->func.p + argument;
+
+    return at < L->top.p && ttisstring(s2v(at)) ? tsvalue(s2v(at)) : NULL;
+}
+
+/* The text of an argument; raises if it is none. */
+static th_slice text_at(lua_State *L, int argument)
+{
+    const TString *string = string_at(L, argument);
+    th_slice text;
+
+    if (string != NULL) {
+        return th_slice_of(getstr(string), tsslen(string));
+    }
+    text.at = luaL_checklstring(L, argument, &text.bytes);
+    return text;
+}
+
+/* The second time in a row that it sends to this PID text, it keeps it. */
+static void remember(lua_State *L, th_lua *lua, int argument, th_pid pid)
+{
+    const TString *string = string_at(L, argument);
+
+    if (string == lua->to_next) {
+        lua_pushvalue(L, argument);
+        lua_rawseti(L, LUA_REGISTRYINDEX, TH_SLOT_TO);
+        lua->to = string;
+        lua->to_pid = pid;
+    }
+    lua->to_next = string;
+}
+
+static th_err find(lua_State *L, th_lua *lua, int argument, th_pid *out)
+{
+    th_slice text = text_at(L, argument);
     const th_kernel *kernel = th_process_kernel(lua->process);
     known *slot = NULL;
     th_id_error error;
@@ -74,8 +114,9 @@ static th_err find(th_lua *lua, th_slice text, th_pid *out)
         slot = slot_of(text);
         if (slot->bytes == text.bytes && slot->kernel == kernel &&
             slot->boot == th_kernel_boot(kernel) &&
-            memcmp(slot->text, text.at, text.bytes) == 0) {
+            th_slice_eq_short(th_slice_of(slot->text, slot->bytes), text)) {
             *out = slot->pid;
+            remember(L, lua, argument, slot->pid);
             return TH_OK;
         }
     }
@@ -118,15 +159,21 @@ int th_process_fail_value(lua_State *L, const char *name)
 
 bool th_process_find(lua_State *L, th_lua *lua, int argument, th_pid *out)
 {
-    size_t bytes;
-    const char *text = luaL_checklstring(L, argument, &bytes);
-    th_err err = find(lua, th_slice_of(text, bytes), out);
+    const TString *string = string_at(L, argument);
+    th_slice text;
+    th_err err;
 
+    if (string != NULL && string == lua->to) {
+        *out = lua->to_pid;
+        return true;
+    }
+    err = find(L, lua, argument, out);
     if (err == TH_OK) {
         return true;
     }
-    if (err == TH_NOT_FOUND && (bytes == 0 || text[0] != '{')) {
-        th_lua_fail(L, err, "could not resolve '%s': process not found", text);
+    text = text_at(L, argument);
+    if (err == TH_NOT_FOUND && (text.bytes == 0 || text.at[0] != '{')) {
+        th_lua_fail(L, err, "could not resolve '%s': process not found", text.at);
     } else {
         th_process_fail(L, err, argument);
     }
@@ -211,7 +258,7 @@ static th_err send_all(lua_State *L, th_lua *lua, th_pid to, th_slice topic)
 
 static bool check_topic(lua_State *L, th_slice *topic)
 {
-    topic->at = luaL_checklstring(L, 2, &topic->bytes);
+    *topic = text_at(L, 2);
     if (topic->bytes == 0) {
         th_lua_fail(L, TH_INVALID, "topic cannot be empty");
         return false;

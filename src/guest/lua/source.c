@@ -186,17 +186,27 @@ void th_source_init(th_source *source, th_source_kind kind)
     th_list_init(&source->waiters);
 }
 
-static void hand_over(th_lua *lua, th_waiter *waiter, th_letter *letter)
+static th_waiter *oldest_waiter(th_source *source)
 {
-    th_letter_discharge(lua, letter);
-    waiter->task->letter = letter;
+    return th_container_of(source->waiters.next, th_waiter, link);
+}
+
+void th_source_hand(th_lua *lua, th_source *source, th_msg *msg)
+{
+    th_waiter *waiter = oldest_waiter(source);
+
+    waiter->task->msg = msg;
     th_task_serve(lua, waiter, true);
 }
 
 void th_source_put(th_lua *lua, th_source *source, th_letter *letter)
 {
     if (!th_list_is_empty(&source->waiters)) {
-        hand_over(lua, th_container_of(source->waiters.next, th_waiter, link), letter);
+        th_waiter *waiter = oldest_waiter(source);
+
+        th_letter_discharge(lua, letter);
+        waiter->task->letter = letter;
+        th_task_serve(lua, waiter, true);
         return;
     }
     th_letter_charge(lua, letter);
@@ -233,7 +243,6 @@ void th_source_close(th_lua *lua, th_source *source)
 {
     source->is_closed = true;
     while (!th_list_is_empty(&source->waiters)) {
-        th_task_serve(lua, th_container_of(source->waiters.next, th_waiter, link),
-                      false);
+        th_task_serve(lua, oldest_waiter(source), false);
     }
 }

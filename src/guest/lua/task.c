@@ -11,6 +11,7 @@ void th_task_init(th_task *task, lua_State *base, lua_Integer number)
     task->number = number;
     task->waiters = NULL;
     task->waiters_count = 0;
+    task->msg = NULL;
     task->letter = NULL;
     th_list_init(&task->link);
     th_list_init(&task->single.link);
@@ -76,6 +77,16 @@ static void forget(th_lua *lua, th_task *task)
     }
 }
 
+/* What it was handed is now in the hand of the binding that goes on. */
+static void take_in_hand(th_lua *lua, th_task *task)
+{
+    if (lua->msg_in_hand != NULL) { /* of a binding that was left by an error */
+        th_msg_unref(lua->msg_in_hand);
+    }
+    lua->msg_in_hand = task->msg;
+    task->msg = NULL;
+}
+
 th_task_outcome th_task_run(th_lua *lua, th_task **ran, int *status)
 {
     th_list *node = th_list_pop(&lua->ready);
@@ -90,6 +101,7 @@ th_task_outcome th_task_run(th_lua *lua, th_task **ran, int *status)
     values = task->innermost == task->base ? task->values : 0;
     lua->current = task;
     lua->waits = false;
+    take_in_hand(lua, task);
     *status = lua_resume(task->base, NULL, values, &results);
     lua->current = NULL;
     if (*status == LUA_YIELD) {

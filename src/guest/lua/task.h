@@ -8,7 +8,7 @@
  * back resumes again. A plain coroutine.yield goes no further than its resume.
  *
  * What a waiting task is to get is pushed onto the stack of the coroutine in which
- * it waits (`innermost`), or left in `letter`.
+ * it waits (`innermost`), or left in `msg` or `letter`.
  *
  * Thread: owner.
  */
@@ -16,6 +16,7 @@
 #define TH_GUEST_LUA_TASK_H
 
 #include "base/list.h"
+#include "core/msg.h"
 #include "guest/lua/lua_api.h"
 
 typedef struct th_task th_task;
@@ -33,15 +34,16 @@ struct th_task {
     lua_State *base;      /* its outermost coroutine */
     lua_State *innermost; /* while it waits: where */
     int values;           /* pushed there for it */
-    lua_Integer number;   /* of its anchor; 0: main */
+    int waiters_count;
+    lua_Integer number; /* of its anchor; 0: main */
 
     /* What it waits for, and what came. */
     th_waiter *waiters; /* waiters_count of them */
-    int waiters_count;
     th_waiter single;
     int fired;                /* `which` of the waiter that was served */
     bool ok;                  /* false: the channel was closed */
-    struct th_letter *letter; /* handed over by a source; in th_lua.letters */
+    th_msg *msg;              /* handed over by a source; owned until it runs */
+    struct th_letter *letter; /* likewise, and in th_lua.letters */
 };
 
 void th_task_init(th_task *task, lua_State *base, lua_Integer number);
