@@ -39,31 +39,58 @@ static inline bool th_slice_eq(th_slice a, th_slice b)
     return a.bytes == b.bytes && (a.bytes == 0 || memcmp(a.at, b.at, a.bytes) == 0);
 }
 
-/* The same, faster where both are short, as topics and PID texts are. */
+/* Are the bytes of a @type the same there? */
+#define TH_BYTES_SAME(type, a, b, at)                                                  \
+    ({                                                                                 \
+        type th_x, th_y;                                                               \
+        memcpy(&th_x, (a) + (at), sizeof th_x);                                        \
+        memcpy(&th_y, (b) + (at), sizeof th_y);                                        \
+        th_x == th_y;                                                                  \
+    })
+
+/* memcmp() == 0 of a few bytes: to call it takes longer than to compare. */
+static inline bool th_bytes_eq_short(const char *a, const char *b, size_t n)
+{
+    if (n >= 8) {
+        for (size_t i = 0; i < n - 8; i += 8) {
+            if (!TH_BYTES_SAME(uint64_t, a, b, i)) {
+                return false;
+            }
+        }
+        return TH_BYTES_SAME(uint64_t, a, b, n - 8);
+    }
+    if (n >= 4) {
+        return TH_BYTES_SAME(uint32_t, a, b, 0) && TH_BYTES_SAME(uint32_t, a, b, n - 4);
+    }
+    return n == 0 || (a[0] == b[0] && a[n / 2] == b[n / 2] && a[n - 1] == b[n - 1]);
+}
+
+/* memcpy of a few bytes, likewise. */
+static inline void th_copy_short(char *to, const char *from, size_t n)
+{
+    if (n >= 8) {
+        for (size_t i = 0; i < n - 8; i += 8) {
+            __builtin_memcpy(to + i, from + i, 8);
+        }
+        __builtin_memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        uint32_t last;
+
+        memcpy(&last, from + n - 4, sizeof last);
+        __builtin_memcpy(to, from, 4);
+        memcpy(to + n - 4, &last, sizeof last);
+    } else if (n > 0) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
+}
+
+/* th_slice_eq of what is mostly short, as topics and PID texts are. */
 static inline bool th_slice_eq_short(th_slice a, th_slice b)
 {
-    uint64_t x, y;
-    size_t i = 0;
-
-    if (a.bytes != b.bytes || a.bytes > 64) {
-        return th_slice_eq(a, b);
-    }
-    if (a.bytes < sizeof x) {
-        while (i < a.bytes && a.at[i] == b.at[i]) {
-            i++;
-        }
-        return i == a.bytes;
-    }
-    for (; i < a.bytes - sizeof x; i += sizeof x) {
-        memcpy(&x, a.at + i, sizeof x);
-        memcpy(&y, b.at + i, sizeof y);
-        if (x != y) {
-            return false;
-        }
-    }
-    memcpy(&x, a.at + a.bytes - sizeof x, sizeof x);
-    memcpy(&y, b.at + a.bytes - sizeof y, sizeof y);
-    return x == y;
+    return a.bytes == b.bytes && (a.bytes <= 64 ? th_bytes_eq_short(a.at, b.at, a.bytes)
+                                                : memcmp(a.at, b.at, a.bytes) == 0);
 }
 
 static inline bool th_slice_is(th_slice a, const char *text)

@@ -133,3 +133,19 @@ TEST(bytes, short_slices_are_equal_when_each_byte_is)
         }
     }
 }
+
+TEST(bytes, a_short_copy_touches_no_more_than_its_bytes)
+{
+    char from[64], to[80], want[80];
+
+    for (size_t i = 0; i < sizeof from; i++) {
+        from[i] = (char)('a' + i % 26);
+    }
+    for (size_t n = 0; n <= sizeof from; n++) {
+        memset(to, '.', sizeof to);
+        memset(want, '.', sizeof want);
+        memcpy(want, from, n);
+        th_copy_short(to, from, n);
+        T_MEM(to, want, sizeof to);
+    }
+}

@@ -207,6 +207,9 @@ static void put_step(work *w, const frame *f, th_buf *why)
     uint32_t step = f->at - 1;
     TValue key;
 
+    if (f->at == 0) { /* not even its first */
+        return;
+    }
     if (f->is_error) {
         th_buf_puts(why, step + 1 == TH_ERROR_DETAILS ? ".details" : ".message");
     } else if (step < f->values) {
@@ -242,82 +245,98 @@ static th_err refuse(work *w, const char *what, th_buf *why)
 
 /* --- Encoding: what is small ------------------------------------------------------ */
 
-static inline void put_number(th_buf *out, char *to, th_term_tag tag, const void *at)
+static inline char *put_number(char *to, th_term_tag tag, const void *at)
 {
     to[0] = (char)tag;
     memcpy(to + 1, at, 8);
-    out->bytes += 9;
+    return to + 9;
 }
 
-/* Append a simple value of a few bytes. False: it is none, and nothing is done. */
-static inline bool put_small(const TValue *value, th_buf *out)
+/* Write a simple value of at most SMALL_BYTES; its end, or NULL: it is none. */
+static inline char *put_small(const TValue *value, char *to)
 {
-    char *to;
-
-    if (__builtin_expect(out->room - out->bytes <= SMALL_BYTES, 0) &&
-        th_buf_reserve(out, SMALL_BYTES) == NULL) {
-        return false;
-    }
-    to = out->at + out->bytes;
-    switch (ttypetag(value)) {
-    case LUA_VNUMINT:
+    if (ttisinteger(value)) {
         if (ivalue(value) != (int8_t)ivalue(value)) {
-            put_number(out, to, TH_TERM_INT, &value->value_.i);
-            return true;
+            return put_number(to, TH_TERM_INT, &value->value_.i);
         }
         to[0] = TH_TERM_INT8;
         to[1] = (char)ivalue(value);
-        out->bytes += 2;
-        return true;
-    case LUA_VNUMFLT:
-        put_number(out, to, TH_TERM_FLOAT, &value->value_.n);
-        return true;
-    case LUA_VSHRSTR:
-        to[0] = (char)(TH_TERM_SHORT + tsvalue(value)->shrlen);
-        memcpy(to + 1, getstr(tsvalue(value)), tsvalue(value)->shrlen);
-        out->bytes += 1u + tsvalue(value)->shrlen;
-        return true;
-    case LUA_VFALSE:
-    case LUA_VTRUE:
-        to[0] = (char)(ttistrue(value) ? TH_TERM_TRUE : TH_TERM_FALSE);
-        out->bytes++;
-        return true;
-    default:
-        return false;
+        return to + 2;
     }
+    if (ttisshrstring(value)) {
+        size_t bytes = tsvalue(value)->shrlen;
+
+        to[0] = (char)(TH_TERM_SHORT + bytes);
+        th_copy_short(to + 1, getshrstr(tsvalue(value)), bytes);
+        return to + 1 + bytes;
+    }
+    if (ttisfloat(value)) {
+        return put_number(to, TH_TERM_FLOAT, &value->value_.n);
+    }
+    if (ttisboolean(value)) {
+        to[0] = (char)(ttistrue(value) ? TH_TERM_TRUE : TH_TERM_FALSE);
+        return to + 1;
+    }
+    return NULL;
 }
 
 /* A whole term of a small value. False: it is none, and nothing is done. */
 static bool put_small_term(const TValue *value, th_buf *out)
 {
-    char *to = out->at + out->bytes;
+    char *to = th_buf_reserve(out, 1 + SMALL_BYTES);
+    char *end = to == NULL ? NULL : put_small(value, to + 1);
 
-    if (out->room - out->bytes <= 1 + SMALL_BYTES &&
-        (to = th_buf_reserve(out, 1 + SMALL_BYTES)) == NULL) {
+    if (end == NULL) {
         return false;
     }
     to[0] = TH_TERM_PLAIN;
-    out->bytes++;
-    if (put_small(value, out)) {
-        return true;
-    }
-    out->bytes--;
-    return false;
+    out->bytes = (size_t)(end - out->at);
+    return true;
 }
 
-/* Go on with a table as long as its values are small, and its keys. */
-static void put_small_ones(work *w, frame *f, th_buf *out, size_t bytes_max)
+/*
+ * Where the next small value may be written, if not at @to, which is kept as the end.
+ * NULL: no memory, or there are more than @bytes_max.
+ */
+static inline char *make_room(th_buf *out, char *to, size_t bytes_max)
+{
+    if (__builtin_expect(out->at + out->room - to > 2 * SMALL_BYTES, 1)) {
+        return to;
+    }
+    out->bytes = (size_t)(to - out->at);
+    return out->bytes > bytes_max ? NULL : th_buf_reserve(out, 2 * SMALL_BYTES);
+}
+
+/* Go on with an array as long as its values are small. */
+static char *put_small_values(frame *f, th_buf *out, char *to, size_t bytes_max)
+{
+    const TValue *array = gco2t(f->object)->array;
+    uint32_t at = f->at;
+
+    while (at < f->values) {
+        char *room = make_room(out, to, bytes_max);
+        char *end = room == NULL ? NULL : put_small(&array[at], room);
+
+        if (end == NULL) {
+            to = room == NULL ? to : room;
+            break;
+        }
+        to = end;
+        at++;
+        th_checkpoint();
+    }
+    f->at = at;
+    return to;
+}
+
+/* Go on with pairs as long as both are small. */
+static char *put_small_pairs(work *w, frame *f, th_buf *out, char *to, size_t bytes_max)
 {
     const Table *t = gco2t(f->object);
 
-    while (f->at < f->values && out->bytes <= bytes_max &&
-           put_small(&t->array[f->at], out)) {
-        f->at++;
-        th_checkpoint();
-    }
-    while (f->at >= f->values && f->at < f->steps && out->bytes <= bytes_max &&
-           (f->at - f->values) % 2 == 0) {
+    while (f->at < f->steps && (f->at - f->values) % 2 == 0) {
         const Node *node = gnode(t, (f->at - f->values) / 2);
+        char *room, *end;
         TValue key;
 
         th_checkpoint();
@@ -325,16 +344,40 @@ static void put_small_ones(work *w, frame *f, th_buf *out, size_t bytes_max)
             f->at += 2;
             continue;
         }
+        room = make_room(out, to, bytes_max);
+        if (room == NULL) {
+            return to;
+        }
+        to = room;
         getnodekey(w->L, &key, node);
-        if (!put_small(&key, out)) {
-            return;
+        end = put_small(&key, to);
+        if (end == NULL) {
+            return to;
         }
+        to = end;
         f->at++;
-        if (!put_small(gval(node), out)) {
-            return;
+        end = put_small(gval(node), to);
+        if (end == NULL) {
+            return to;
         }
+        to = end;
         f->at++;
     }
+    return to;
+}
+
+/* Go on with a table as long as its values are small, and its keys. */
+static void put_small_ones(work *w, frame *f, th_buf *out, size_t bytes_max)
+{
+    char *to = out->at + out->bytes;
+
+    if (f->at < f->values) {
+        to = put_small_values(f, out, to, bytes_max);
+    }
+    if (f->at >= f->values) {
+        to = put_small_pairs(w, f, out, to, bytes_max);
+    }
+    out->bytes = (size_t)(to - out->at);
 }
 
 /* --- Encoding ---------------------------------------------------------------------- */
@@ -516,8 +559,14 @@ static th_err put_rest(work *w, th_buf *out, th_buf *why)
         th_err err;
 
         th_checkpoint();
+        if (out->failed) {
+            return TH_QUOTA;
+        }
         if (!f->is_error) {
             put_small_ones(w, f, out, bytes_max);
+        }
+        if (out->bytes > bytes_max) {
+            return refuse(w, "more than the process's memory limit in all", why);
         }
         if (f->at == f->steps) {
             w->depth--;
@@ -527,9 +576,6 @@ static th_err put_rest(work *w, th_buf *out, th_buf *why)
         err = value == NULL ? TH_OK : put_value(w, value, out, why);
         if (err != TH_OK) {
             return err;
-        }
-        if (out->bytes > bytes_max) {
-            return refuse(w, "more than the process's memory limit in all", why);
         }
     }
     return TH_OK;

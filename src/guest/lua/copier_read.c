@@ -172,6 +172,37 @@ static bool push_ref(work *w, uint32_t number)
     return true;
 }
 
+/*
+ * The string of these bytes, which may be one that was made lately: keys come again and
+ * again. Lua's own cache of strings made by C has them, so that a collection takes out
+ * those that go. It compares texts up to a NUL, so none with a NUL comes into it.
+ */
+static TString *make_string(lua_State *L, const char *at, size_t bytes)
+{
+    TString **kept, *made;
+
+    if (bytes == 0) {
+        return luaS_newlstr(L, "", 0);
+    }
+    kept = G(L)->strcache[(31u * (uint8_t)at[0] + 7u * (uint8_t)at[bytes - 1] +
+                           (uint32_t)bytes) %
+                          STRCACHE_N];
+    for (int i = 0; i < STRCACHE_M; i++) {
+        if (kept[i]->tt == LUA_VSHRSTR && kept[i]->shrlen == bytes &&
+            th_bytes_eq_short(getshrstr(kept[i]), at, bytes)) {
+            return kept[i];
+        }
+    }
+    made = luaS_newlstr(L, at, bytes);
+    if (made->tt == LUA_VSHRSTR && memchr(at, '\0', bytes) == NULL) {
+        for (int i = STRCACHE_M - 1; i > 0; i--) {
+            kept[i] = kept[i - 1];
+        }
+        kept[0] = made;
+    }
+    return made;
+}
+
 /* A simple value onto the stack. False: the token is damaged. */
 static bool push_simple(work *w, const th_term_token *token)
 {
@@ -195,7 +226,9 @@ static bool push_simple(work *w, const th_term_token *token)
         setfltvalue(s2v(top), token->real);
         break;
     case TH_TERM_STRING: {
-        TString *string = luaS_newlstr(L, token->string.at, token->string.bytes);
+        TString *string = token->string.bytes > LUAI_MAXSHORTLEN
+                              ? luaS_newlstr(L, token->string.at, token->string.bytes)
+                              : make_string(L, token->string.at, token->string.bytes);
 
         setsvalue2s(L, L->top.p, string);
         break;
@@ -227,6 +260,19 @@ static bool build(work *w, frame *parent, const th_term_token *token)
     return push_simple(w, token) && settle(w, parent);
 }
 
+/* As luaH_set; most keys of a table that is being built find their place free. */
+static void set_string(lua_State *L, Table *t, const TValue *key, TValue *value)
+{
+    Node *place = gnode(t, lmod(tsvalue(key)->hash, sizenode(t)));
+
+    if (isempty(gval(place)) && !isdummy(t)) {
+        setnodekey(L, place, key);
+        setobj2t(L, gval(place), value);
+    } else {
+        luaH_finishset(L, t, key, luaH_getshortstr(t, tsvalue(key)), value);
+    }
+}
+
 /* The pair that stands on the stack goes into the table of the frame. */
 static void store_pair(work *w, frame *f)
 {
@@ -235,7 +281,7 @@ static void store_pair(work *w, frame *f)
     TValue *key = s2v(L->top.p - 2), *value = s2v(L->top.p - 1);
 
     if (ttisshrstring(key)) {
-        luaH_finishset(L, t, key, luaH_getshortstr(t, tsvalue(key)), value);
+        set_string(L, t, key, value);
     } else {
         luaH_set(L, t, key, value);
     }
@@ -294,99 +340,106 @@ static bool build_step(work *w, th_slice *rest, frame *f)
 
 /*
  * Read a simple value of few bytes into @out, where the collector sees it as soon as
- * it is there. False: the next is none, and nothing is read.
+ * it is there: where it ends, or NULL: the next is none, and nothing is read.
  */
-static inline bool take_small(lua_State *L, th_slice *rest, TValue *out)
+static inline const char *take_small(lua_State *L, const char *at, const char *end,
+                                     TValue *out)
 {
-    const char *at = rest->at;
-    size_t bytes = rest->bytes;
+    size_t bytes = (size_t)(end - at);
+    int64_t number;
+    double real;
     uint8_t tag;
 
-    if (bytes == 0) {
-        return false;
+    if (bytes < 2) { /* a last one that is a boolean goes the other way */
+        return NULL;
     }
     tag = (uint8_t)at[0];
+    if (tag >= TH_TERM_SHORT) {
+        size_t length = tag - (size_t)TH_TERM_SHORT;
+
+        if (bytes <= length) {
+            return NULL;
+        }
+        setsvalue(L, out, make_string(L, at + 1, length));
+        return at + 1 + length;
+    }
     switch (tag) {
     case TH_TERM_FALSE:
         setbfvalue(out);
-        *rest = th_slice_from(*rest, 1);
-        return true;
+        return at + 1;
     case TH_TERM_TRUE:
         setbtvalue(out);
-        *rest = th_slice_from(*rest, 1);
-        return true;
+        return at + 1;
     case TH_TERM_INT8:
-        if (bytes < 2) {
-            return false;
-        }
         setivalue(out, (int8_t)at[1]);
-        *rest = th_slice_from(*rest, 2);
-        return true;
-    case TH_TERM_INT: {
-        int64_t number;
-
+        return at + 2;
+    case TH_TERM_INT:
         if (bytes < 9) {
-            return false;
+            return NULL;
         }
         memcpy(&number, at + 1, sizeof number);
         setivalue(out, number);
-        *rest = th_slice_from(*rest, 9);
-        return true;
-    }
-    case TH_TERM_FLOAT: {
-        double real;
-
+        return at + 9;
+    case TH_TERM_FLOAT:
         if (bytes < 9) {
-            return false;
+            return NULL;
         }
         memcpy(&real, at + 1, sizeof real);
         setfltvalue(out, real);
-        *rest = th_slice_from(*rest, 9);
-        return true;
-    }
+        return at + 9;
     default:
-        if (tag < TH_TERM_SHORT || bytes <= tag - (size_t)TH_TERM_SHORT) {
-            return false;
-        }
-        setsvalue(L, out, luaS_newlstr(L, at + 1, tag - (size_t)TH_TERM_SHORT));
-        *rest = th_slice_from(*rest, 1 + tag - (size_t)TH_TERM_SHORT);
-        return true;
+        return NULL;
     }
+}
+
+static const char *end_of(th_slice slice)
+{
+    return slice.at + slice.bytes;
 }
 
 /* Go on with an array as long as its values are small. */
 static void build_small_values(work *w, th_slice *rest, frame *f)
 {
     Table *t = gco2t(f->object);
+    const char *at = rest->at, *end = end_of(*rest);
 
-    while (f->at < f->values && take_small(w->L, rest, &t->array[f->at])) {
-        luaC_barrierback(w->L, f->object, &t->array[f->at]);
+    while (f->at < f->values) {
+        TValue *value = &t->array[f->at];
+        const char *after = take_small(w->L, at, end, value);
+
+        if (after == NULL) {
+            break;
+        }
+        luaC_barrierback(w->L, f->object, value);
+        at = after;
         f->at++;
         th_checkpoint();
     }
+    *rest = th_slice_of(at, (size_t)(end - at));
 }
 
 /* Go on with pairs as long as both are small and the key is a string. */
 static void build_small_pairs(work *w, th_slice *rest, frame *f)
 {
     lua_State *L = w->L;
+    const char *end = end_of(*rest);
 
     while (f->at < f->steps) {
-        th_slice after = *rest;
-        StkId top = L->top.p;
+        const char *at = rest->at;
 
-        if (after.bytes == 0 || (uint8_t)after.at[0] < TH_TERM_SHORT ||
-            !take_small(L, &after, s2v(top))) {
+        if (at == end || (uint8_t)at[0] < TH_TERM_SHORT ||
+            (at = take_small(L, at, end, s2v(L->top.p))) == NULL) {
             return;
         }
         L->top.p++;
-        if (!take_small(L, &after, s2v(L->top.p))) {
+        at = take_small(L, at, end, s2v(L->top.p));
+        if (at == NULL) {
             L->top.p--;
             return;
         }
         L->top.p++;
         store_pair(w, f);
-        *rest = after;
+        *rest = th_slice_of(at, (size_t)(end - at));
         th_checkpoint();
     }
 }
@@ -429,9 +482,8 @@ static bool push_small(lua_State *L, th_slice term)
     if (term.bytes < 2 || term.at[0] != TH_TERM_PLAIN) {
         return false;
     }
-    term = th_slice_from(term, 1);
     setnilvalue(s2v(top));
-    if (!take_small(L, &term, s2v(top)) || term.bytes > 0) {
+    if (take_small(L, term.at + 1, end_of(term), s2v(top)) != end_of(term)) {
         return false;
     }
     L->top.p++;

@@ -159,6 +159,28 @@ TEST(lua_app, limits_end_one_process_only)
     th_free(text);
 }
 
+/* The limit is passed at a table's first byte, in its midst and at its end. */
+TEST(lua_guest, a_value_above_the_memory_limit_is_refused_wherever_it_passes_it)
+{
+    holds_within("return function()\n"
+                 "  local me, refused, sent = process.pid(), 0, 0\n"
+                 "  local inner = { 1, 2, 3, 4, 5, 6, 7, 8, { true } }\n"
+                 "  for less = 1, 40 do\n"
+                 "    local s = ('x'):rep((1 << 20) - less)\n"
+                 "    local ok, err = process.send(me, 'self', "
+                 "{ s, s, s, s, s, s, s, s, inner, x = inner, less })\n"
+                 "    if ok then sent = sent + 1 else\n"
+                 "      refused = refused + 1\n"
+                 "      assert(tostring(err):find('memory limit') or "
+                 "tostring(err):find('mailbox'), tostring(err))\n"
+                 "    end\n"
+                 "    s = nil collectgarbage()\n"
+                 "  end\n"
+                 "  assert(refused > 0)\n"
+                 "end\n",
+                 (size_t)8 << 20);
+}
+
 /* --- Programs ----------------------------------------------------------------- */
 
 TEST(lua_guest, a_program_with_bad_syntax_names_file_and_line)
