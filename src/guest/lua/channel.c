@@ -11,13 +11,15 @@
 
 /* --- Letters ------------------------------------------------------------------ */
 
-static void push_msg(lua_State *L, th_lua *lua, const th_source *source,
-                     const th_msg *msg)
+/* The owner holds *@msg; a question may take it. */
+static void push_msg(lua_State *L, th_lua *lua, const th_source *source, th_msg **msg)
 {
-    if (source->kind == TH_SOURCE_INBOX || source->is_message) {
-        th_message_push(L, lua, msg);
+    if (source->kind == TH_SOURCE_QUESTIONS) {
+        th_question_push(L, lua, msg);
+    } else if (source->kind == TH_SOURCE_INBOX || source->is_message) {
+        th_message_push(L, lua, *msg);
     } else {
-        th_message_push_body(L, msg);
+        th_message_push_body(L, *msg);
     }
 }
 
@@ -27,11 +29,7 @@ void th_letter_push(lua_State *L, th_lua *lua, const th_source *source,
     th_letter_hold(lua, letter);
     switch (letter->kind) {
     case TH_LETTER_MSG:
-        if (letter->msg->kind != TH_MSG_SEND) {
-            th_question_push(L, lua, letter);
-        } else {
-            push_msg(L, lua, source, letter->msg);
-        }
+        push_msg(L, lua, source, &letter->msg);
         break;
     case TH_LETTER_EVENT:
         th_event_push(L, lua, &letter->event);
@@ -172,7 +170,7 @@ bool th_channel_arrived(lua_State *L, th_lua *lua, const th_channel *channel)
     th_letter *letter = task->letter;
 
     if (lua->msg_in_hand != NULL) {
-        push_msg(L, lua, channel->source, lua->msg_in_hand);
+        push_msg(L, lua, channel->source, &lua->msg_in_hand);
         lua->msg_in_hand = th_msg_unref(lua->msg_in_hand);
         return true;
     }
@@ -221,8 +219,8 @@ static bool receive_direct(lua_State *L, th_lua *lua, th_source *source)
     }
     lua->msg_in_hand = th_msg_unref(lua->msg_in_hand);
     lua->msg_in_hand = msg;
-    push_msg(L, lua, source, msg);
-    lua->msg_in_hand = th_msg_unref(msg);
+    push_msg(L, lua, source, &lua->msg_in_hand);
+    lua->msg_in_hand = th_msg_unref(lua->msg_in_hand);
     return true;
 }
 

@@ -181,10 +181,10 @@ static bool put_msg(th_lua *lua, th_msg *msg)
 
     if (msg->kind == TH_MSG_SEND) {
         source = source_of(lua, th_msg_topic(msg));
-        if (source != NULL && !th_list_is_empty(&source->waiters)) {
-            th_source_hand(lua, source, msg);
-            return true;
-        }
+    }
+    if (source != NULL && !th_list_is_empty(&source->waiters)) {
+        th_source_hand(lua, source, msg);
+        return true;
     }
     letter = th_letter_new(lua, TH_LETTER_MSG);
     if (letter == NULL) {
@@ -274,7 +274,7 @@ bool th_mail_pump(th_lua *lua)
 static bool is_for(th_lua *lua, const th_msg *msg, const th_source *source)
 {
     if (msg->kind != TH_MSG_SEND) {
-        return false;
+        return source->kind == TH_SOURCE_QUESTIONS;
     }
     if (source->kind == TH_SOURCE_LISTEN) {
         const th_topic *topic = th_listener_topic(source);

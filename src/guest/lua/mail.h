@@ -35,8 +35,8 @@ struct th_topic {
 bool th_mail_pump(th_lua *lua);
 
 /*
- * As long as @source is empty, take things from the kernel. A plain message for a
- * listening source is handed out itself (it is yours), anything else waits in its
+ * As long as @source is empty, take things from the kernel. A message for @source
+ * is handed out itself (it is yours), anything else waits in its
  * place. NULL: look whether @source has something.
  */
 th_msg *th_mail_fetch(th_lua *lua, th_source *source);

@@ -362,14 +362,14 @@ static void push_blob(lua_State *L, const th_msg *msg)
     }
 }
 
-static void push_metadata(lua_State *L, const th_msg *msg)
+/* A new object is on top, whose values are nil. */
+static void set_metadata(lua_State *L, const th_msg *msg, int value)
 {
     th_slice metadata = th_msg_metadata(msg);
 
-    if ((msg->flags & TH_MSG_METADATA) == 0 && metadata.bytes == 0) {
-        lua_pushnil(L);
-    } else {
+    if ((msg->flags & TH_MSG_METADATA) != 0 || metadata.bytes > 0) {
         lua_pushlstring(L, metadata.at, metadata.bytes);
+        lua_setiuservalue(L, -2, value);
     }
 }
 
@@ -378,10 +378,11 @@ static void set_response(lua_State *L, th_lua *lua, const th_msg *msg)
 {
     th_message_push_request_body(L, msg);
     lua_setiuservalue(L, -2, REPLY_BODY);
-    push_blob(L, msg);
-    lua_setiuservalue(L, -2, REPLY_BLOB);
-    push_metadata(L, msg);
-    lua_setiuservalue(L, -2, REPLY_METADATA);
+    if (msg->blob != NULL) {
+        push_blob(L, msg);
+        lua_setiuservalue(L, -2, REPLY_BLOB);
+    }
+    set_metadata(L, msg, REPLY_METADATA);
     th_message_push_ident(L, lua, &msg->source);
     lua_setiuservalue(L, -2, REPLY_SOURCE);
 }
@@ -604,9 +605,9 @@ static const luaL_Reg question_methods[] = {
 static const th_class question_class = {TH_SLOT_QUESTION, "request", question_methods,
                                         NULL};
 
-void th_question_push(lua_State *L, th_lua *lua, th_letter *letter)
+void th_question_push(lua_State *L, th_lua *lua, th_msg **taken)
 {
-    const th_msg *msg = letter->msg;
+    const th_msg *msg = *taken;
     bool expects = !th_pid_is_none(msg->requester);
     question_object *object;
 
@@ -616,8 +617,7 @@ void th_question_push(lua_State *L, th_lua *lua, th_letter *letter)
     object->deadline_ns = msg->deadline_ns;
     th_message_push_request_body(L, msg);
     lua_setiuservalue(L, -2, QUESTION_BODY);
-    push_metadata(L, msg);
-    lua_setiuservalue(L, -2, QUESTION_METADATA);
+    set_metadata(L, msg, QUESTION_METADATA);
     th_message_push_ident(L, lua, &msg->source);
     lua_setiuservalue(L, -2, QUESTION_SOURCE);
     if (expects || msg->blob != NULL) {
@@ -626,7 +626,7 @@ void th_question_push(lua_State *L, th_lua *lua, th_letter *letter)
         if (one == NULL) {
             luaL_error(L, "not enough memory");
         }
-        one->msg = th_take(&letter->msg);
+        one->msg = th_take(taken);
         th_holding_add(lua, &one->holding, release_question);
         object->question = one;
         th_holding_anchor_weak(L, lua, &one->holding);

@@ -32,8 +32,8 @@ void th_request_open(lua_State *L);
 /* A reply came: wake who waits for it, or queue it. Touches no lua_State. */
 void th_request_arrived(th_lua *lua, th_letter *letter);
 
-/* Push what arrived; the letter's msg or request is taken over, or stays in it. */
-void th_question_push(lua_State *L, th_lua *lua, th_letter *letter);
+/* Push what arrived; the msg, or the letter's request, is taken over or stays there. */
+void th_question_push(lua_State *L, th_lua *lua, th_msg **msg);
 void th_reply_push(lua_State *L, th_lua *lua, th_letter *letter);
 
 #endif

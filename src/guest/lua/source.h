@@ -117,7 +117,7 @@ const struct th_topic *th_listener_topic(const th_source *source);
 /* Give @letter, which is taken, to whoever waits, or queue it. */
 void th_source_put(th_lua *lua, th_source *source, th_letter *letter);
 
-/* Give a plain message, which is taken, to whoever has waited longest: some do. */
+/* Give a message, which is taken, to whoever has waited longest: some do. */
 void th_source_hand(th_lua *lua, th_source *source, th_msg *msg);
 
 /* The oldest letter, or NULL. INBOX: the oldest that nobody listens for. */
