@@ -629,6 +629,17 @@ size_t th_arena_seal(th_arena *arena, bool *is_free)
     return (size_t)(arena->at - (char *)arena);
 }
 
+size_t th_arena_block_bytes(size_t bytes)
+{
+    return bytes <= TH_ARENA_BLOCK_BYTES_MAX ? class_bytes(class_of(bytes))
+                                             : (bytes + ALIGN - 1) & ~(ALIGN - 1);
+}
+
+void th_arena_disown(th_arena *arena, size_t bytes)
+{
+    arena->live_bytes -= th_arena_block_bytes(bytes);
+}
+
 /* A copy of a fixed arena becomes one that may grow. */
 static void unfix(th_arena *arena, size_t bytes, size_t bytes_max)
 {

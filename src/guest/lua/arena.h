@@ -97,9 +97,10 @@ size_t th_arena_bytes_max(const th_arena *arena);
 /* All chance in a Lua state. It stands in the head, so a copy can be given its own. */
 typedef struct th_arena_seeds {
     uint64_t dice;      /* the next number comes from here (splitmix64) */
-    uint64_t *random;   /* in the arena: four words of math.random; NULL: not open */
+    uint64_t random[4]; /* the state of math.random */
     uint32_t hash;      /* of strings; the same in all copies */
-    uint32_t dice_used; /* numbers taken so far, not counting *random */
+    uint32_t dice_used; /* numbers taken so far, not counting `random` */
+    bool is_open;       /* math.random has its first state */
 } th_arena_seeds;
 
 th_arena_seeds *th_arena_seeds_of(th_arena *arena);
@@ -132,6 +133,10 @@ void *th_arena_alloc_zeroed(void *arena, void *block, size_t old_bytes, size_t b
  */
 #define TH_ARENA_UNIT ((size_t)16)
 size_t th_arena_seal(th_arena *arena, bool *is_free);
+
+/* Of a sealed arena: what a block of @bytes takes, and that one goes elsewhere. */
+size_t th_arena_block_bytes(size_t bytes);
+void th_arena_disown(th_arena *arena, size_t bytes);
 
 /* A fixed arena, wherever it lies: what a copy is made from. Borrows. */
 typedef struct th_arena_print {

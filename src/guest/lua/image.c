@@ -1,6 +1,7 @@
 #include "guest/lua/image.h"
 
 #include "base/mem.h"
+#include "guest/lua/image_work.h"
 #include "kernel/checkpoint.h"
 
 #include <lfunc.h> /* these five: to walk all objects of a state */
@@ -37,23 +38,9 @@
 #define STACK_BYTES ((size_t)1 << 20) /* gsub in gsub takes 425 KB of it */
 #define GUARD_BYTES ((size_t)64 << 10)
 #define DISTANCE_ODD 48
-#define WORDS_MAX (TH_IMAGE_BYTES_MAX / sizeof(uint64_t))
-#define UNITS_MAX (TH_IMAGE_BYTES_MAX / TH_ARENA_UNIT)
-#define UNIT_WORDS (TH_ARENA_UNIT / sizeof(uint64_t))
-#define SEGMENTS_MAX 256
 #define POINTER_MIN UINT64_C(0x10000)        /* less is a small number */
 #define POINTER_MAX UINT64_C(0xffffffffffff) /* more is no address */
-
-_Static_assert(WORDS_MAX <= UINT16_MAX + 1, "a move is counted in 16 bits");
-
-struct th_image {
-    uint64_t *words;  /* owned */
-    uint16_t *moves;  /* owned */
-    uint32_t *owners; /* owned: the words that hold the owner, one for each thread */
-    th_arena_print print; /* borrows words and moves */
-    size_t n_owners;
-    size_t state_at; /* bytes from the base to the lua_State */
-};
+#define SEGMENTS_MAX 256
 
 /* One of the two states. */
 typedef struct build {
@@ -66,8 +53,9 @@ typedef struct build {
     ucontext_t work;
     th_arena *arena;
     lua_State *L;
-    size_t bytes;  /* in use, from the base on */
-    bool *is_free; /* of each unit of them */
+    unsigned id_max; /* the number of the last object that our setup made */
+    size_t bytes;    /* in use, from the base on */
+    bool *is_free;   /* of each unit of them */
     th_err err;
     th_buf *why;
 } build;
@@ -189,8 +177,8 @@ static void scrub_object(GCObject *object)
 }
 
 /* Call @each for every object but the strings that are never collected. */
-static void each_object(lua_State *L, void (*each)(GCObject *object, void *context),
-                        void *context)
+void th_image_each(lua_State *L, void (*each)(GCObject *object, void *context),
+                   void *context)
 {
     GCObject *lists[] = {G(L)->allgc, G(L)->finobj, G(L)->tobefnz};
 
@@ -221,7 +209,7 @@ static bool has_drawn(th_arena *arena)
     if (seeds->dice_used > 0) {
         return true;
     }
-    for (int i = 0; i < 4 && seeds->random != NULL; i++) {
+    for (int i = 0; i < 4 && seeds->is_open; i++) {
         if (seeds->random[i] != th_arena_dice(&dice)) {
             return true;
         }
@@ -237,6 +225,7 @@ static th_err make_state(build *half)
     half->arena = th_arena_init_fixed(half->memory, TH_IMAGE_BYTES_MAX);
     err = th_lua_state_new(&half->L, half->arena, half->plan, &birth);
     if (err == TH_OK) {
+        half->id_max = G(half->L)->lastid;
         err = th_lua_state_prepare(half->L, half->plan);
         if (err == TH_FAILED) {
             th_buf_puts(half->why, th_lua_state_text(half->L, -1));
@@ -253,7 +242,7 @@ static th_err make_state(build *half)
         return err;
     }
     lua_setallocf(half->L, th_arena_alloc, half->arena);
-    each_object(half->L, scrub_each, NULL);
+    th_image_each(half->L, scrub_each, NULL);
     half->bytes = th_arena_seal(half->arena, half->is_free);
     return TH_OK;
 }
@@ -333,7 +322,7 @@ static bool is_outside(const segments *program, uint64_t word)
 /* What is known to be text or code cannot be a pointer, whatever it looks like. */
 typedef struct plain {
     const char *base;
-    bool is_plain[WORDS_MAX];
+    bool is_plain[TH_IMAGE_WORDS_MAX];
 } plain;
 
 static void plain_add(plain *all, const void *at, size_t bytes)
@@ -359,10 +348,8 @@ static void plain_each(GCObject *object, void *context)
 typedef struct comparison {
     segments program;
     plain plain;
-    size_t n_moves;
-    uint16_t moves[WORDS_MAX];
-    bool is_free[2][UNITS_MAX];     /* of the two states: alike */
-    uint16_t packed[UNITS_MAX + 1]; /* where each unit comes to stand, as a unit */
+    bool is_free[2][TH_IMAGE_UNITS_MAX]; /* of the two states: alike */
+    th_image_packing packing;            /* of the first */
 } comparison;
 
 static th_err compare(comparison *all, const build *a, const build *b)
@@ -372,7 +359,8 @@ static th_err compare(comparison *all, const build *a, const build *b)
     uint64_t base = (uint64_t)(uintptr_t)a->memory;
     uint64_t distance = (uint64_t)(uintptr_t)b->memory - base;
 
-    if (a->bytes != b->bytes || memcmp(a->is_free, b->is_free, UNITS_MAX) != 0) {
+    if (a->bytes != b->bytes ||
+        memcmp(a->is_free, b->is_free, TH_IMAGE_UNITS_MAX) != 0) {
         th_buf_puts(a->why, "two preparations of it differ in size");
         return TH_UNSUPPORTED;
     }
@@ -385,7 +373,7 @@ static th_err compare(comparison *all, const build *a, const build *b)
                 return TH_UNSUPPORTED;
             }
         } else if (words_b[i] - word == distance && word - base <= a->bytes) {
-            all->moves[all->n_moves++] = (uint16_t)i;
+            all->packing.moves[all->packing.n_moves++] = (uint16_t)i;
         } else {
             th_buf_putf(a->why, "two preparations of it differ (word %zu)", i);
             return TH_UNSUPPORTED;
@@ -394,121 +382,7 @@ static th_err compare(comparison *all, const build *a, const build *b)
     return TH_OK;
 }
 
-/* --- Packing ------------------------------------------------------------------ */
-
-/* Half of what a preparation used may be idle: leave that out, for each copy pays. */
-static size_t plan_packing(comparison *all, size_t bytes)
-{
-    size_t units = bytes / TH_ARENA_UNIT, n = 0;
-
-    for (size_t i = 0; i < units; i++) {
-        all->packed[i] = (uint16_t)n;
-        n += !all->is_free[0][i];
-    }
-    all->packed[units] = (uint16_t)n;
-    return n * TH_ARENA_UNIT;
-}
-
-/* A pointer to an end may stand where something idle begins: what was left of it counts. */
-static size_t packed_at(const comparison *all, size_t at)
-{
-    return all->packed[at / TH_ARENA_UNIT] * TH_ARENA_UNIT + at % TH_ARENA_UNIT;
-}
-
-static bool is_idle(const comparison *all, size_t bytes, size_t at)
-{
-    return at < bytes && all->is_free[0][at / TH_ARENA_UNIT];
-}
-
-/* Whether a pointer to @at, from the base, still means the same when all is packed. */
-static bool may_point_to(const comparison *all, size_t bytes, size_t at)
-{
-    return !is_idle(all, bytes, at) ||
-           (at % TH_ARENA_UNIT == 0 && at > 0 && !is_idle(all, bytes, at - 1));
-}
-
-/* From one half into the image; pointers are counted from the base. */
-static th_err pack(th_image *image, const build *half, const comparison *all)
-{
-    const uint64_t *words = (const uint64_t *)(const void *)half->memory;
-
-    for (size_t i = 0; i < half->bytes / sizeof *words; i++) {
-        if (!all->is_free[0][i / UNIT_WORDS]) {
-            image->words[packed_at(all, i * sizeof *words) / sizeof *words] = words[i];
-        }
-    }
-    for (size_t i = 0; i < all->n_moves; i++) {
-        size_t word = packed_at(all, all->moves[i] * sizeof *words) / sizeof *words;
-        size_t to = (size_t)(image->words[word] - (uint64_t)(uintptr_t)half->memory);
-
-        if (!may_point_to(all, half->bytes, to)) {
-            th_buf_putf(half->why, "it points to what is free (word %d)",
-                        all->moves[i]);
-            return TH_UNSUPPORTED;
-        }
-        image->words[word] = packed_at(all, to);
-        image->moves[i] = (uint16_t)word;
-    }
-    return TH_OK;
-}
-
 /* --- The image ---------------------------------------------------------------- */
-
-typedef struct owner_list {
-    const char *base;
-    uint32_t *words; /* NULL while they are counted */
-    size_t n;
-} owner_list;
-
-static void owner_each(GCObject *object, void *context)
-{
-    owner_list *list = context;
-
-    if (object->tt == LUA_VTHREAD) {
-        const char *at = lua_getextraspace(gco2th(object));
-
-        if (list->words != NULL) {
-            list->words[list->n] = (uint32_t)((size_t)(at - list->base) / 8);
-        }
-        list->n++;
-    }
-}
-
-static th_err image_new(th_image **out, const build *half, comparison *all)
-{
-    size_t bytes = plan_packing(all, half->bytes);
-    owner_list owners = {.base = half->memory};
-    th_auto(th_image) image = th_calloc(1, sizeof *image);
-    th_err err;
-
-    if (image == NULL) {
-        return th_fault(TH_NOMEM, "an image");
-    }
-    each_object(half->L, owner_each, &owners);
-    image->n_owners = owners.n;
-    image->words = th_malloc(bytes);
-    image->moves = th_malloc(all->n_moves * sizeof *image->moves);
-    image->owners = th_malloc(owners.n * sizeof *image->owners);
-    if (image->words == NULL || image->moves == NULL || image->owners == NULL) {
-        return th_fault(TH_NOMEM, "an image of %zu bytes", bytes);
-    }
-    owners = (owner_list){.base = half->memory, .words = image->owners};
-    each_object(half->L, owner_each, &owners);
-    for (size_t i = 0; i < owners.n; i++) {
-        image->owners[i] = (uint32_t)(packed_at(all, image->owners[i] * 8) / 8);
-    }
-    err = pack(image, half, all);
-    if (err != TH_OK) {
-        return err;
-    }
-    image->state_at = packed_at(all, (size_t)((char *)half->L - half->memory));
-    image->print = (th_arena_print){.words = image->words,
-                                    .moves = image->moves,
-                                    .n_words = bytes / sizeof *image->words,
-                                    .n_moves = all->n_moves};
-    *out = th_take(&image);
-    return TH_OK;
-}
 
 th_image *th_image_free(th_image *image)
 {
@@ -518,6 +392,7 @@ th_image *th_image_free(th_image *image)
     image->words = th_free(image->words);
     image->moves = th_free(image->moves);
     image->owners = th_free(image->owners);
+    image->commons = th_commons_free(image->commons);
     return th_free(image);
 }
 
@@ -576,10 +451,19 @@ static th_err build_both(th_image **out, build halves[2], comparison *all)
         return err;
     }
     all->plain.base = halves[0].memory;
-    each_object(halves[0].L, plain_each, &all->plain);
+    th_image_each(halves[0].L, plain_each, &all->plain);
     (void)dl_iterate_phdr(segments_add, &all->program);
     err = compare(all, &halves[0], &halves[1]);
-    return err == TH_OK ? image_new(out, &halves[0], all) : err;
+    if (err != TH_OK) {
+        return err;
+    }
+    all->packing.L = halves[0].L;
+    all->packing.memory = halves[0].memory;
+    all->packing.bytes = halves[0].bytes;
+    all->packing.id_max = halves[0].id_max;
+    all->packing.is_free = halves[0].is_free;
+    all->packing.why = halves[0].why;
+    return th_image_pack(out, &all->packing);
 }
 
 th_err th_image_build(th_image **out, const th_lua_plan *plan, uint32_t hash_seed,
@@ -623,7 +507,7 @@ th_err th_image_clone(th_arena **arena, lua_State **state, const th_image *image
     }
     seeds = th_arena_seeds_of(copy);
     seeds->dice = birth->dice;
-    for (int i = 0; i < 4 && seeds->random != NULL; i++) {
+    for (int i = 0; i < 4 && seeds->is_open; i++) {
         seeds->random[i] = th_arena_dice(&seeds->dice);
     }
     for (size_t i = 0; i < image->n_owners; i++) {

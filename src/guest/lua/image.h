@@ -44,7 +44,7 @@ typedef struct th_image th_image;
 th_err th_image_build(th_image **out, const th_lua_plan *plan, uint32_t hash_seed,
                       uint64_t checks_max, th_buf *why);
 
-/* Takes NULL, returns NULL. Copies live on without their image. */
+/* No copy is left. Takes NULL, returns NULL. */
 th_image *th_image_free(th_image *image);
 
 TH_AUTO_FREE(th_image, th_image_free)
@@ -60,7 +60,7 @@ TH_AUTO_FREE(th_image, th_image_free)
 th_err th_image_clone(th_arena **arena, lua_State **state, const th_image *image,
                       const th_lua_birth *birth, size_t bytes_max);
 
-/* How large it is, and how many pointers a copy moves. */
+/* How large a copy is, and how many pointers it moves. */
 size_t th_image_bytes(const th_image *image);
 size_t th_image_moves(const th_image *image);
 

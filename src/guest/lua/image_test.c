@@ -152,7 +152,7 @@ static const char actor[] =
     "    return table.concat(o, ' ') end\n"
     "local words = {} for i = 1, 50 do words[i] = 'word' .. i words['w' .. i] = i end\n"
     "for i = 1, 40 do words['w' .. i] = nil end\n"
-    "return function()\n"
+    "return function() local began = collectgarbage('count')\n"
     "  assert(t[k1] == 1 and t[k2] == 2 and t[k3] == 3 and t[k4] == 4 and t[k5] == 5)\n"
     "  assert(t[load] == 3 and t[1.5] == 7 and t[true] == 8 and t[false] == 9)\n"
     "  assert(t['a string longer than forty' .. ' characters, so not interned'] == 6)\n"
@@ -183,7 +183,7 @@ static const char actor[] =
     "  assert(string.format('%p', k1) == tostring(k1):match('0x%x+'))\n"
     "  local f = assert(load('return ...')) assert(f(5) == 5)\n"
     "  return math.random(0) .. ' ' .. ids() .. string.format(' %p %p ', t, load)\n"
-    "      .. collectgarbage('count')\n"
+    "      .. began\n"
     "end";
 
 /* Two slices of the actor; what it returns goes to @text. */
@@ -250,17 +250,16 @@ TEST(image, clones_stand_alone)
     for (int i = 0; i < 2; i++) {
         L[i] = make_clone(&arenas[i], image, 1);
     }
-    image = th_image_free(image);
     for (int round = 1; round < 5; round++) {
         for (int i = 0; i < 2; i++) {
             T_EQ(lua_resume(L[i], NULL, 0, &results), LUA_YIELD);
             T_EQ(lua_tointeger(L[i], -1), round);
             lua_pop(L[i], results);
         }
-        T_NULL(image);
     }
     (void)th_arena_free(arenas[0]);
     (void)th_arena_free(arenas[1]);
+    image = th_image_free(image);
 }
 
 static void first_random(lua_State *L, char *text, size_t bytes)

@@ -1,18 +1,19 @@
+#include "base/bytes.h"
 #include "guest/lua/lua_testing.h"
 
 extern const void *th_name(const char *text, unsigned long length);
 
 TEST(names, every_name_is_found_as_itself)
 {
-    static const char *const names[] = {
-#define TH_NAME(literal, reserved) literal,
+    static const th_slice names[] = {
+#define TH_NAME(literal, reserved) {literal, sizeof(literal) - 1},
 #include "guest/lua/names.def"
 #undef TH_NAME
     };
     const void *last = NULL;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const void *name = th_name(names[i], strlen(names[i]));
+        const void *name = th_name(names[i].at, names[i].bytes);
 
         T_NOT_NULL(name);
         T_TRUE(last == NULL || name > last);

@@ -48,10 +48,16 @@ void th_seed(lua_State *L, void *state)
 {
     th_arena_seeds *seeds = th_arena_seeds_of(th_lua_state_arena(L));
 
-    seeds->random = state;
+    th_assert(state == seeds->random);
+    seeds->is_open = true;
     for (int i = 0; i < 4; i++) {
         seeds->random[i] = th_arena_dice(&seeds->dice);
     }
+}
+
+void *th_random(lua_State *L)
+{
+    return th_arena_seeds_of(th_lua_state_arena(L))->random;
 }
 
 /*
