@@ -62,6 +62,28 @@ TEST(slab, blocks_freed_elsewhere_come_home_and_are_used_again)
     T_EQ(th_slab_bytes(), bytes);
 }
 
+TEST(slab, memory_of_large_blocks_goes_back_and_is_used_again)
+{
+    static void *wide[4000];
+    uint64_t before = 0, most = 0;
+
+    for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < 4000; i++) {
+            wide[i] = th_slab_new(4000);
+            memset(wide[i], 1, 4000);
+        }
+        most = th_slab_bytes();
+        for (size_t i = 0; i < 4000; i++) {
+            th_slab_free(wide[i * 7 % 4000], 4000);
+        }
+        if (round == 0) {
+            before = th_slab_bytes();
+        }
+        T_EQ(th_slab_bytes(), before);
+    }
+    T_TRUE(most == 0 || before + (8 << 20) < most);
+}
+
 TEST(slab, blocks_run_out_when_told)
 {
     void *small, *large;

@@ -78,12 +78,10 @@ bool th_process_may_grow(th_process *self, size_t held, size_t more)
     uint64_t bytes = atomic_load_explicit(&self->memory_bytes, memory_order_relaxed);
     bool is_small = held < TH_GROWTH_SMALL_BYTES && more < TH_GROWTH_SMALL_BYTES;
 
-    if (!is_small) {
-        th_budget_update(kernel);
-    }
+    th_budget_update(kernel);
     if (th_budget_refuses(kernel,
                           is_small ? TH_BUDGET_NO_ANSWERS : TH_BUDGET_NO_SENDS) ||
-        (!is_small && (int64_t)more > kernel->budget_bytes - th_budget_bytes(kernel))) {
+        (int64_t)more > kernel->budget_bytes - th_budget_bytes(kernel)) {
         return false;
     }
     atomic_store_explicit(&self->memory_bytes, bytes + more, memory_order_relaxed);

@@ -2,6 +2,7 @@
 
 #include "base/list.h"
 #include "base/mem.h"
+#include "base/slab.h"
 
 #include <string.h>
 
@@ -21,9 +22,9 @@
 #endif
 
 /*
- * Blocks come in classes: steps of 16 bytes up to 512, then four steps for each
- * doubling up to 32 KiB. (Steps of 16 up to 1 KiB would make the head, which every
- * idle process pays, a quarter of a KiB larger.) A free block is on the list of its
+ * Blocks come in classes: steps of 16 bytes up to 512, then two steps for each
+ * doubling up to 32 KiB, as tables grow. (Finer ones would make the head larger, which
+ * every idle process pays.) A free block is on the list of its
  * class; when that list is empty, a block is cut from the region, which is the rest
  * of the newest chunk, or a large free block. Blocks are never joined again: what a
  * class once needed stays with the arena until it ends.
@@ -31,12 +32,12 @@
 #define ALIGN TH_ARENA_UNIT
 #define SMALL_BYTES_MAX ((size_t)512)
 #define SMALL_CLASSES 32
-#define CLASSES 56
-#define REGION_BYTES_MIN ((size_t)256)     /* a free block to cut others from */
-#define STEPS_BYTES_MAX ((size_t)64 << 10) /* chunks up to here in steps of 1 KiB */
-#define STEPS 64
-#define GROW_BYTES_MIN ((size_t)2 << 10) /* of a further chunk */
-#define COPY_ROOM_BYTES ((size_t)512)    /* for what a copy allocates first */
+#define CLASSES 44
+#define REGION_BYTES_MIN ((size_t)256) /* a free block to cut others from */
+#define LINE_BYTES ((size_t)64)        /* chunks that are slab blocks: in steps of it */
+#define STEPS_BYTES_MAX ((size_t)64 << 10) /* larger ones up to here: of 1 KiB */
+#define GROW_BYTES_MIN ((size_t)1 << 10)   /* of a further chunk */
+#define COPY_ROOM_BYTES ((size_t)512)      /* for what a copy allocates first */
 
 typedef struct free_block {
     struct free_block *next;
@@ -70,94 +71,36 @@ struct th_arena {
     void *context;
 };
 
-struct th_arena_spare {
-    struct th_arena_spare *next;
-};
-
 _Static_assert(sizeof(chunk) % ALIGN == 0, "blocks follow the head of a chunk");
 _Static_assert(sizeof(large) % ALIGN == 0, "a large block follows its head");
-
-static __thread th_arena_pool *pool_here;
 
 /* --- Chunks ------------------------------------------------------------------- */
 
 static size_t chunk_round(size_t bytes)
 {
+    if (bytes <= TH_SLAB_BYTES_MAX) {
+        return (bytes + LINE_BYTES - 1) & ~(LINE_BYTES - 1);
+    }
     if (bytes <= STEPS_BYTES_MAX) {
         return (bytes + 1023) & ~(size_t)1023;
     }
     return (size_t)1 << (64 - __builtin_clzl(bytes - 1));
 }
 
-/* @bytes is rounded and at most TH_ARENA_CHUNK_BYTES_MAX. */
-static size_t chunk_class(size_t bytes)
-{
-    if (bytes <= STEPS_BYTES_MAX) {
-        return bytes / 1024 - 1;
-    }
-    return STEPS + (size_t)__builtin_ctzl(bytes / STEPS_BYTES_MAX) - 1;
-}
-
+/* @bytes is rounded. */
 static void *chunk_get(size_t bytes)
 {
-    th_arena_pool *pool = pool_here;
-    struct th_arena_spare *spare;
-    size_t class = chunk_class(bytes);
-
-    if (pool == NULL || pool->spare[class] == NULL) {
-        return th_malloc(bytes);
-    }
-    spare = pool->spare[class];
-    ASAN_UNPOISON_MEMORY_REGION(spare, bytes);
-    pool->spare[class] = spare->next;
-    pool->cached_bytes -= bytes;
-    return spare;
+    return bytes <= TH_SLAB_BYTES_MAX ? th_slab_new(bytes) : th_malloc(bytes);
 }
 
 static void chunk_put(void *memory, size_t bytes)
 {
-    th_arena_pool *pool = pool_here;
-    struct th_arena_spare *spare = memory;
-    size_t class = chunk_class(bytes);
-
     ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
-    if (pool == NULL || bytes > pool->cached_bytes_max - pool->cached_bytes) {
+    if (bytes <= TH_SLAB_BYTES_MAX) {
+        th_slab_free(memory, bytes);
+    } else {
         (void)th_free(memory);
-        return;
     }
-    spare->next = pool->spare[class];
-    pool->spare[class] = spare;
-    pool->cached_bytes += bytes;
-    ASAN_POISON_MEMORY_REGION(memory, bytes);
-}
-
-void th_arena_pool_init(th_arena_pool *pool, size_t cached_bytes_max)
-{
-    memset(pool, 0, sizeof *pool);
-    pool->cached_bytes_max = cached_bytes_max;
-}
-
-void th_arena_pool_deinit(th_arena_pool *pool)
-{
-    th_assert(pool != pool_here);
-    for (size_t class = 0; class < TH_ARENA_CHUNK_CLASSES; class ++) {
-        size_t bytes =
-            class < STEPS ? (class + 1) * 1024 : STEPS_BYTES_MAX << (class - STEPS + 1);
-
-        while (pool->spare[class] != NULL) {
-            struct th_arena_spare *spare = pool->spare[class];
-
-            ASAN_UNPOISON_MEMORY_REGION(spare, bytes);
-            pool->spare[class] = spare->next;
-            (void)th_free(spare);
-        }
-    }
-    pool->cached_bytes = 0;
-}
-
-void th_arena_pool_use(th_arena_pool *pool)
-{
-    pool_here = pool;
 }
 
 /* --- Classes of blocks -------------------------------------------------------- */
@@ -171,7 +114,7 @@ static inline size_t class_of(size_t bytes)
         return (bytes - 1) / ALIGN;
     }
     top = 63 - (size_t)__builtin_clzl(bytes - 1);
-    return SMALL_CLASSES + (top - 9) * 4 + (((bytes - 1) >> (top - 2)) & 3);
+    return SMALL_CLASSES + (top - 9) * 2 + (((bytes - 1) >> (top - 1)) & 1);
 }
 
 static inline size_t class_bytes(size_t class)
@@ -181,7 +124,7 @@ static inline size_t class_bytes(size_t class)
     if (class < SMALL_CLASSES) {
         return (class + 1) * ALIGN;
     }
-    return ((step & 3) + 5) << (step / 4 + 7);
+    return ((step & 1) + 3) << (step / 2 + 8);
 }
 
 static inline void class_push(th_arena *arena, size_t class, void *block)

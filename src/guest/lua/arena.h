@@ -4,20 +4,19 @@
  * An arena is a chain of chunks. Its head stands at the base of the first chunk,
  * with the free lists and everything else the allocator knows, so that an arena of
  * one chunk is copied by copying its bytes and moving the pointers in them
- * (th_arena_new_copy; image.h makes what is copied). Chunks come in classes of
- * 1 KiB, for an idle process is to fit into a few of them; later ones grow with the
+ * (th_arena_new_copy; image.h makes what is copied). Chunks come in steps of a line
+ * at first, for an idle process is to fit into a few of them; later ones grow with the
  * arena. Blocks above TH_ARENA_BLOCK_BYTES_MAX are malloc's, one by one. The limit
  * counts chunks and such blocks, which is what the process really holds. To end a
  * process is to free its arena: nobody walks the objects in it.
  *
- * Chunks are recycled, newest first, by a pool for each thread, for memory that was
- * not touched before costs more than all the rest of a spawn. A chunk may come from
- * one thread's pool and go to another's.
+ * Small chunks are slab blocks, which are recycled newest first, for memory that was
+ * not touched before costs more than all the rest of a spawn.
  *
  * No call here passes a checkpoint: a process that is parked or killed never stands
  * inside its allocator.
  *
- * Thread: owner. A pool: the thread that uses it.
+ * Thread: owner.
  */
 #ifndef TH_GUEST_LUA_ARENA_H
 #define TH_GUEST_LUA_ARENA_H
@@ -31,28 +30,8 @@
 #define TH_ARENA_FIRST_BYTES ((size_t)8 << 10)      /* a good first chunk */
 #define TH_ARENA_BLOCK_BYTES_MAX ((size_t)32 << 10) /* of a block in a chunk */
 #define TH_ARENA_CHUNK_BYTES_MAX ((size_t)1 << 20)
-#define TH_ARENA_CHUNK_CLASSES 68 /* 64 steps of 1 KiB, then four doublings */
 
 typedef struct th_arena th_arena;
-
-/* --- The pool of chunks ------------------------------------------------------- */
-
-typedef struct th_arena_pool {
-    size_t cached_bytes_max; /* fixed: what may lie here unused */
-    size_t cached_bytes;     /* <= cached_bytes_max */
-    struct th_arena_spare *spare[TH_ARENA_CHUNK_CLASSES]; /* owned, newest first */
-} th_arena_pool;
-
-void th_arena_pool_init(th_arena_pool *pool, size_t cached_bytes_max);
-
-/* Gives back what is cached; @pool must not be in use any more. */
-void th_arena_pool_deinit(th_arena_pool *pool);
-
-/*
- * From now on the arenas of this thread take their chunks from @pool and give them
- * to it. NULL, as at the start: they come from malloc and go back to it.
- */
-void th_arena_pool_use(th_arena_pool *pool);
 
 /* --- Arenas ------------------------------------------------------------------- */
 

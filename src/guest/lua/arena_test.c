@@ -76,7 +76,7 @@ TEST(arena, blocks_of_every_size_are_aligned_apart_and_counted)
         give(arena, a, bytes);
         give(arena, b, bytes);
         T_TRUE(live - th_arena_live_bytes(arena) >= 2 * bytes);
-        T_TRUE(live - th_arena_live_bytes(arena) <= 2 * bytes + bytes / 2 + 100);
+        T_TRUE(live - th_arena_live_bytes(arena) <= 3 * bytes + 100);
         T_TRUE(th_arena_held_bytes(arena) <= th_arena_bytes_max(arena));
     }
     T_EQ(th_arena_live_bytes(arena), 0);
@@ -207,68 +207,18 @@ TEST(arena, growth_stays_near_what_is_needed)
     }
 }
 
-TEST(arena, chunks_are_recycled_newest_first_within_the_bound)
+TEST(arena, chunks_of_every_size_come_and_go)
 {
-    th_arena_pool pool;
-    th_arena *arenas[4];
-    th_arena *again = NULL;
-
-    th_arena_pool_init(&pool, 12 * 1024);
-    th_arena_pool_use(&pool);
-    for (int i = 0; i < 4; i++) {
-        T_EQ(th_arena_new(&arenas[i], 4096, MB), TH_OK);
-    }
-    for (int i = 0; i < 4; i++) {
-        (void)th_arena_free(arenas[i]);
-    }
-    T_EQ(pool.cached_bytes, 12 * 1024);
-    T_EQ(th_arena_new(&again, 4000, MB), TH_OK);
-    T_TRUE(again == arenas[2]);
-    T_EQ(pool.cached_bytes, 8 * 1024);
-    (void)th_arena_free(again);
-    th_arena_pool_use(NULL);
-    th_arena_pool_deinit(&pool);
-    T_EQ(pool.cached_bytes, 0);
-}
-
-TEST(arena, chunks_of_every_class_go_through_a_pool)
-{
-    th_arena_pool pool;
-
-    th_arena_pool_init(&pool, 64 * MB);
-    th_arena_pool_use(&pool);
     for (int round = 0; round < 2; round++) {
-        for (size_t bytes = 1000; bytes <= MB; bytes += 500 + bytes / 4) {
+        for (size_t bytes = 1000; bytes <= MB; bytes += 50 + bytes / 4) {
             th_arena *arena = NULL;
 
             T_EQ(th_arena_new(&arena, bytes, 2 * MB), TH_OK);
             T_NOT_NULL(get(arena, 3000));
+            T_TRUE(th_arena_held_bytes(arena) >= bytes);
             (void)th_arena_free(arena);
         }
     }
-    T_TRUE(pool.cached_bytes > MB);
-    th_arena_pool_use(NULL);
-    th_arena_pool_deinit(&pool);
-}
-
-TEST(arena, a_chunk_may_go_to_another_pool_than_it_came_from)
-{
-    th_arena_pool pools[2];
-    th_arena *arena = NULL;
-
-    th_arena_pool_init(&pools[0], MB);
-    th_arena_pool_init(&pools[1], MB);
-    for (int round = 0; round < 3; round++) {
-        th_arena_pool_use(&pools[round % 2]);
-        T_EQ(th_arena_new(&arena, 2048, MB), TH_OK);
-        T_NOT_NULL(get(arena, 5000));
-        th_arena_pool_use(&pools[1 - round % 2]);
-        T_NOT_NULL(get(arena, 9000));
-        arena = th_arena_free(arena);
-    }
-    th_arena_pool_use(NULL);
-    th_arena_pool_deinit(&pools[0]);
-    th_arena_pool_deinit(&pools[1]);
 }
 
 /* A fixed arena with a chain of blocks in it: each holds the address of the last. */
@@ -357,12 +307,9 @@ TEST(arena, a_copy_has_its_own_pointers_and_may_grow)
 #ifdef POISONED
 TEST(arena, what_is_free_is_poisoned)
 {
-    th_arena_pool pool;
     th_arena *arena = NULL;
     char *block;
 
-    th_arena_pool_init(&pool, MB);
-    th_arena_pool_use(&pool);
     T_EQ(th_arena_new(&arena, 4096, MB), TH_OK);
     block = get(arena, 100);
     T_FALSE(__asan_address_is_poisoned(block + 99));
@@ -373,8 +320,5 @@ TEST(arena, what_is_free_is_poisoned)
     give(arena, block, 98);
     T_TRUE(__asan_address_is_poisoned(block));
     (void)th_arena_free(arena);
-    T_TRUE(__asan_address_is_poisoned(arena));
-    th_arena_pool_use(NULL);
-    th_arena_pool_deinit(&pool);
 }
 #endif
