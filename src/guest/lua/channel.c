@@ -372,4 +372,5 @@ void th_channel_open(lua_State *L)
 
     luaL_newlib(L, functions);
     lua_setglobal(L, "channel");
+    th_class_open(L, &th_channel_class);
 }

@@ -10,6 +10,7 @@
  */
 #include <lgc.h> /* to lay out strings as the collector expects old ones */
 #include <lobject.h>
+#include <ltm.h>
 
 #include <string.h>
 
@@ -49,6 +50,15 @@ static const name names[] = {
 #define NAMES (sizeof names / sizeof *names)
 
 _Static_assert(NAMES * 2 < SLOTS, "most looks must end at once");
+
+/* The metamethods, in the order of Lua's TMS; names.def has them behind the reserved. */
+#define TAGS_AT 22
+#define TAG(n) &names[TAGS_AT + (n)].string
+const void *const th_tagnames[TM_N] = {TAG(0),  TAG(1),  TAG(2),  TAG(3),  TAG(4),
+                                       TAG(5),  TAG(6),  TAG(7),  TAG(8),  TAG(9),
+                                       TAG(10), TAG(11), TAG(12), TAG(13), TAG(14),
+                                       TAG(15), TAG(16), TAG(17), TAG(18), TAG(19),
+                                       TAG(20), TAG(21), TAG(22), TAG(23), TAG(24)};
 
 /* 0, or 1 more than the place of the name. Fixed before main. */
 static uint16_t slots[SLOTS];

@@ -1,8 +1,6 @@
 #include "base/bytes.h"
 #include "guest/lua/lua_testing.h"
 
-extern const void *th_name(const char *text, unsigned long length);
-
 TEST(names, every_name_is_found_as_itself)
 {
     static const th_slice names[] = {
@@ -23,6 +21,21 @@ TEST(names, every_name_is_found_as_itself)
     T_NULL(th_name("no such name", 12));
     T_NULL(th_name("process", 6));
     T_NULL(th_name("a name too long to be one", 25));
+}
+
+TEST(names, metamethods_are_in_the_order_of_the_interpreter)
+{
+    static const char *const tags[] = {"__index", "__newindex", "__gc",     "__mode",
+                                       "__len",   "__eq",       "__add",    "__sub",
+                                       "__mul",   "__mod",      "__pow",    "__div",
+                                       "__idiv",  "__band",     "__bor",    "__bxor",
+                                       "__shl",   "__shr",      "__unm",    "__bnot",
+                                       "__lt",    "__le",       "__concat", "__call",
+                                       "__close"};
+
+    for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
+        T_TRUE(th_tagnames[i] == th_name(tags[i], strlen(tags[i])));
+    }
 }
 
 TEST(names, they_are_strings_like_any_other)

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-static void make_metatable(lua_State *L, const th_class *class)
+void th_class_open(lua_State *L, const th_class *class)
 {
     lua_createtable(L, 0, 4);
     lua_pushstring(L, class->name);
@@ -17,7 +17,6 @@ static void make_metatable(lua_State *L, const th_class *class)
     if (class->meta != NULL) {
         luaL_setfuncs(L, class->meta, 0);
     }
-    lua_pushvalue(L, -1);
     lua_rawseti(L, LUA_REGISTRYINDEX, class->slot);
 }
 
@@ -29,7 +28,8 @@ void *th_object_new(lua_State *L, const th_class *class, size_t bytes, int value
     object->class = (uint32_t) class->slot;
     if (lua_rawgeti(L, LUA_REGISTRYINDEX, class->slot) == LUA_TNIL) {
         lua_pop(L, 1);
-        make_metatable(L, class);
+        th_class_open(L, class);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, class->slot);
     }
     lua_setmetatable(L, -2);
     return object;

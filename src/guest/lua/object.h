@@ -51,6 +51,12 @@ typedef struct th_class {
     const luaL_Reg *meta;    /* metamethods but __index; NULL: none */
 } th_class;
 
+/*
+ * Make the metatable now: at the setup for what most processes have, for there it is
+ * common (commons.h).
+ */
+void th_class_open(lua_State *L, const th_class *class);
+
 /* A new object on top of the stack, zeroed behind its class. */
 void *th_object_new(lua_State *L, const th_class *class, size_t bytes, int values);
 
