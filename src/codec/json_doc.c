@@ -84,6 +84,16 @@ bool th_json_bool(const th_json *json, bool *out)
     return true;
 }
 
+bool th_json_is_null(const th_json *json)
+{
+    return json_is_null(json);
+}
+
+bool th_json_is_integer(const th_json *json)
+{
+    return json_is_integer(json);
+}
+
 void th_json_pairs(const th_json *json, th_json_each *each, void *context)
 {
     json_t *object = (json_t *)json; /* only read; the library has no const here */
@@ -106,11 +116,22 @@ static int put_part(const char *at, size_t bytes, void *out)
     return 0;
 }
 
-void th_json_encode(const th_json *json, th_buf *out)
+static void encode(const th_json *json, th_buf *out, size_t flags)
 {
-    if (json_dump_callback(json, put_part, out, JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
+    if (json_dump_callback(json, put_part, out,
+                           flags | JSON_COMPACT | JSON_ENCODE_ANY) != 0) {
         out->failed = true;
     }
+}
+
+void th_json_encode(const th_json *json, th_buf *out)
+{
+    encode(json, out, 0);
+}
+
+void th_json_encode_sorted(const th_json *json, th_buf *out)
+{
+    encode(json, out, JSON_SORT_KEYS);
 }
 
 /* How many bytes the character at @at has, or 0 when it is not UTF-8. */

@@ -53,8 +53,14 @@ bool th_json_bool(const th_json *json, bool *out);
 typedef bool th_json_each(void *context, th_slice key, const th_json *value);
 void th_json_pairs(const th_json *json, th_json_each *each, void *context);
 
+bool th_json_is_null(const th_json *json);    /* the value null; false for NULL */
+bool th_json_is_integer(const th_json *json); /* of any sign */
+
 /* Append the value as compact JSON. */
 void th_json_encode(const th_json *json, th_buf *out);
+
+/* The same with each object's keys in order: equal values give equal bytes. */
+void th_json_encode_sorted(const th_json *json, th_buf *out);
 
 /* Append a JSON string, in quotes; what is not UTF-8 becomes U+FFFD. */
 void th_json_put_text(th_buf *out, th_slice text);

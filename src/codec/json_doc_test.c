@@ -39,6 +39,39 @@ TEST(json_doc, what_is_no_document_is_refused)
     }
 }
 
+static void expect_sorted(const char *text, const char *sorted)
+{
+    th_auto(th_json) json = NULL;
+    th_auto_buf out = TH_BUF_INIT;
+    th_json_error error;
+
+    T_EQ(th_json_decode(&json, th_slice_str(text), &error), TH_OK);
+    th_json_encode_sorted(json, &out);
+    T_STR(th_buf_text(&out), sorted);
+}
+
+TEST(json_doc, equal_values_are_written_sorted_as_equal_bytes)
+{
+    expect_sorted("{ \"b\" : [ 1 , 1.0, 1e0 ] , \"a\":{\"d\":null,\"c\":\"\\u00e9\"} }",
+                  "{\"a\":{\"c\":\"\xc3\xa9\",\"d\":null},\"b\":[1,1.0,1.0]}");
+    expect_sorted(" \"\\u006dessaging\" ", "\"messaging\"");
+}
+
+TEST(json_doc, null_is_a_value_and_nothing_is_none)
+{
+    th_auto(th_json) json = NULL;
+    th_json_error error;
+
+    T_EQ(th_json_decode(&json, TH_SLICE("{\"a\":null,\"b\":-1,\"c\":1.0}"), &error),
+         TH_OK);
+    T_TRUE(th_json_is_null(th_json_get(json, "a")));
+    T_FALSE(th_json_is_null(th_json_get(json, "b")));
+    T_FALSE(th_json_is_null(th_json_get(json, "none")));
+    T_TRUE(th_json_is_integer(th_json_get(json, "b")));
+    T_FALSE(th_json_is_integer(th_json_get(json, "c")));
+    T_FALSE(th_json_is_integer(th_json_get(json, "none")));
+}
+
 static void expect_text(th_slice text, const char *json)
 {
     th_auto_buf out = TH_BUF_INIT;

@@ -34,6 +34,7 @@
 /* What a message may carry, and what a process may hold. */
 #define TH_CAPS_MAX 1024
 #define TH_CAPSET_MAX 4096
+#define TH_CAPSET_BYTES_MAX ((size_t)4 << 20) /* of their th_cap_bytes */
 
 /* The params that allow to send to their issuer, and those of the kernel's network. */
 #define TH_CAP_MESSAGING TH_SLICE("\"messaging\"")
@@ -82,8 +83,27 @@ void th_cap_revoke(th_cap *cap);
 bool th_cap_is_valid(const th_cap *cap);
 bool th_cap_is_messaging(const th_cap *cap);
 
+/* What it costs who holds it. */
+size_t th_cap_bytes(const th_cap *cap);
+
 /* Is it the one of that issuer, with equal params? False, too, when memory runs out. */
 bool th_cap_is(const th_cap *cap, th_slice issuer, th_slice params);
+
+/*
+ * What to look for, when many are compared with one: the params are read once.
+ *
+ * Refuses: QUOTA, memory ran out. INVALID, no capability has so long params.
+ */
+typedef struct th_cap_key {
+    th_slice issuer; /* borrowed, as params */
+    th_slice params;
+    bool is_json;
+    th_buf canonical; /* owned */
+} th_cap_key;
+
+th_err th_cap_key_init(th_cap_key *key, th_slice issuer, th_slice params);
+void th_cap_key_deinit(th_cap_key *key);
+bool th_cap_matches(const th_cap *cap, const th_cap_key *key);
 
 /* --- Lists ------------------------------------------------------------------------ */
 
@@ -99,6 +119,7 @@ th_caps *th_caps_unref(th_caps *caps); /* takes NULL, returns NULL */
 
 size_t th_caps_count(const th_caps *caps);             /* 0 for NULL */
 th_cap *th_caps_at(const th_caps *caps, size_t index); /* borrowed */
+size_t th_caps_bytes(const th_caps *caps); /* what it costs who holds it; 0 for NULL */
 
 /* --- Sets ------------------------------------------------------------------------- */
 
@@ -114,6 +135,7 @@ typedef struct th_capset {
     uint32_t count;               /* slots in use, <= TH_CAPSET_MAX */
     uint32_t room;
     uint32_t index_room; /* a power of two, or 0 */
+    size_t bytes;        /* of what is held, <= TH_CAPSET_BYTES_MAX */
 } th_capset;
 
 void th_capset_init(th_capset *set);
@@ -123,7 +145,7 @@ void th_capset_deinit(th_capset *set); /* empty and usable again afterwards */
  * Hold @cap, too. OK as well when it does so already, or when @cap is revoked (then
  * nothing is held).
  *
- * Refuses: QUOTA, it holds TH_CAPSET_MAX valid ones, or memory ran out.
+ * Refuses: QUOTA, a bound of what it holds is reached, or memory ran out.
  */
 th_err th_capset_add(th_capset *set, th_cap *cap);
 

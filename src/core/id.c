@@ -187,6 +187,16 @@ th_err th_pid_text_decode(th_pid_text *out, th_slice text, th_id_error *error)
     return err;
 }
 
+bool th_target_is_valid(th_slice text)
+{
+    th_id_error error;
+    th_address address;
+    th_pid_text pid;
+
+    return th_address_decode(&address, text, true, &error) == TH_OK ||
+           th_pid_text_decode(&pid, text, &error) == TH_OK;
+}
+
 static void put(th_buf *out, th_slice text)
 {
     th_buf_put(out, text.at, text.bytes);

@@ -102,6 +102,9 @@ th_err th_address_decode(th_address *out, th_slice text, bool node_optional,
                          th_id_error *error);
 th_err th_pid_text_decode(th_pid_text *out, th_slice text, th_id_error *error);
 
+/* Is it an address, with a node or without, or a PID? */
+bool th_target_is_valid(th_slice text);
+
 /* Split "namespace:name". Refuses: INVALID. */
 th_err th_entry_id_decode(th_slice *ns, th_slice *name, th_slice text,
                           th_id_error *error);

@@ -37,7 +37,7 @@ typedef enum th_on_exit_kind {
 
 /* One request. It expects no response: nobody is there to have it. */
 typedef struct th_on_exit_request {
-    th_slice target; /* an address */
+    th_slice target; /* an address, with a node or without, or a PID */
     bool inherit;
     bool has_metadata;
     th_slice metadata;
@@ -54,8 +54,8 @@ th_on_exit *th_on_exit_plain(th_on_exit_kind kind);
 /*
  * TH_ON_EXIT_REQUESTS: texts are copied, the rest is shared.
  *
- * Refuses: QUOTA, a bound is exceeded or memory ran out; INVALID, a target is no
- * address.
+ * Refuses: QUOTA, a bound is exceeded or memory ran out; INVALID, a target is neither
+ * an address nor a PID.
  */
 th_err th_on_exit_new(th_on_exit **out, const th_on_exit_request *requests, size_t n);
 th_on_exit *th_on_exit_ref(th_on_exit *on_exit);   /* takes NULL */
@@ -95,7 +95,8 @@ typedef th_cap *th_on_exit_resolve(void *context, const th_cap_claim *claim);
 /*
  * Make it: @resolve is asked for each claim, in their order.
  *
- * Refuses: QUOTA, memory ran out.
+ * Refuses: QUOTA, memory ran out, or params that were written shorter in the claims
+ * exceed the bound.
  */
 th_err th_on_exit_settle(th_on_exit **out, const th_on_exit_draft *draft,
                          th_on_exit_resolve *resolve, void *context);
