@@ -7,11 +7,16 @@
 
 th_err th_json_decode(th_json **out, th_slice text, th_json_error *error)
 {
+    size_t nul = th_slice_find(text, '\0'); /* the library passes over some of them */
     json_error_t what;
-    json_t *json =
-        json_loadb(text.bytes == 0 ? "" : text.at, text.bytes,
-                   JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &what);
+    json_t *json;
 
+    if (nul < text.bytes) {
+        *error = (th_json_error){nul, "a NUL byte stands in the text"};
+        return TH_INVALID;
+    }
+    json = json_loadb(text.bytes == 0 ? "" : text.at, text.bytes,
+                      JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &what);
     if (json != NULL) {
         *out = json;
         return TH_OK;

@@ -39,6 +39,24 @@ TEST(json_doc, what_is_no_document_is_refused)
     }
 }
 
+TEST(json_doc, a_nul_byte_is_refused_wherever_it_stands)
+{
+    static const th_slice texts[] = {{"1\0", 2},
+                                     {"[1\0]", 4},
+                                     {"\0"
+                                      "1",
+                                      2},
+                                     {"\"a\0\"", 4}};
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        th_auto(th_json) json = NULL;
+        th_json_error error;
+
+        T_EQ(th_json_decode(&json, texts[i], &error), TH_INVALID);
+        T_STR(error.what, "a NUL byte stands in the text");
+    }
+}
+
 static void expect_sorted(const char *text, const char *sorted)
 {
     th_auto(th_json) json = NULL;

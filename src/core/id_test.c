@@ -247,3 +247,13 @@ TEST(id, a_pid_has_its_slot_and_its_generation)
     T_EQ(th_pid_generation(pid), (UINT64_C(1) << 40) - 1);
     T_TRUE(th_pid_is_none(TH_PID_NONE));
 }
+
+TEST(id, a_target_is_an_address_with_or_without_a_node_or_a_pid)
+{
+    T_TRUE(th_target_is_valid(TH_SLICE("n@p:k:s")));
+    T_TRUE(th_target_is_valid(TH_SLICE("p:k:s")));
+    T_TRUE(th_target_is_valid(TH_SLICE("{n@h|a:b|x}")));
+    T_FALSE(th_target_is_valid(TH_SLICE("p:k")));
+    T_FALSE(th_target_is_valid(TH_SLICE("{n@h|a:b}")));
+    T_FALSE(th_target_is_valid(TH_SLICE("")));
+}
