@@ -1,5 +1,7 @@
 #include "codec/json_doc.h"
 
+#include "codec/term_json.h"
+
 #include <jansson.h>
 #include <stdio.h>
 
@@ -15,6 +17,7 @@ th_err th_json_decode(th_json **out, th_slice text, th_json_error *error)
         *error = (th_json_error){nul, "a NUL byte stands in the text"};
         return TH_INVALID;
     }
+    th_json_starved = false;
     json = json_loadb(text.bytes == 0 ? "" : text.at, text.bytes,
                       JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &what);
     if (json != NULL) {
@@ -22,8 +25,9 @@ th_err th_json_decode(th_json **out, th_slice text, th_json_error *error)
         return TH_OK;
     }
     error->at = what.position < 0 ? 0 : (size_t)what.position;
-    snprintf(error->what, sizeof error->what, "%s", what.text);
-    return json_error_code(&what) == json_error_out_of_memory ? TH_QUOTA : TH_INVALID;
+    snprintf(error->what, sizeof error->what, "%s",
+             th_json_starved ? "memory ran out" : what.text);
+    return th_json_starved ? TH_QUOTA : TH_INVALID;
 }
 
 th_json *th_json_free(th_json *json)

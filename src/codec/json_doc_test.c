@@ -138,3 +138,23 @@ TEST(json_doc, base64_has_one_text_for_each_value)
         T_EQ(back.bytes, 0);
     }
 }
+
+TEST(json_doc, memory_that_runs_out_is_never_taken_for_a_wrong_text)
+{
+    for (size_t n = 0;; n++) {
+        th_auto(th_json) json = NULL;
+        th_json_error error;
+        th_err err;
+
+        th_mem_fail_after(n);
+        err =
+            th_json_decode(&json, TH_SLICE("{\"a\":[1,2.5,\"x\"],\"b\":{\"c\":null}}"),
+                           &error);
+        th_mem_fail_never();
+        if (err == TH_OK) {
+            break;
+        }
+        T_EQ(err, TH_QUOTA);
+        T_STR(error.what, "memory ran out");
+    }
+}

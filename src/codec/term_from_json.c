@@ -76,9 +76,15 @@ void th_json_pool_deinit(th_json_pool *pool)
  */
 static __thread th_json_pool *pool_here;
 
+__thread bool th_json_starved;
+
 static void *library_malloc(size_t bytes)
 {
-    return pool_here == NULL ? th_malloc(bytes) : th_json_pool_take(pool_here, bytes);
+    void *block =
+        pool_here == NULL ? th_malloc(bytes) : th_json_pool_take(pool_here, bytes);
+
+    th_json_starved |= block == NULL;
+    return block;
 }
 
 static void library_free(void *block)

@@ -41,6 +41,12 @@ void th_json_pool_deinit(th_json_pool *pool);
 /* A block of the pool; NULL: no memory, or the bound is reached. */
 void *th_json_pool_take(th_json_pool *pool, size_t bytes);
 
+/*
+ * The library was refused memory on this thread since this was last made false: what it
+ * says then about the text need not be true.
+ */
+extern __thread bool th_json_starved;
+
 typedef struct th_json_work {
     th_json_pool *pool;  /* empty before and after */
     void (*pause)(void); /* NULL: none */

@@ -370,7 +370,6 @@ TEST(on_exit, everything_is_given_back_when_memory_runs_out)
         "[\"n@p:k:s\",{\"inherit\":true,\"body\":[3],\"capabilities\":[" CAP_1
         "]},null]]}";
     th_auto(th_issuer) issuer = th_issuer_new(TH_SLICE("a:b:c"));
-    th_auto(th_cap) cap = th_cap_issue(issuer, TH_SLICE("1"));
 
     for (size_t n = 0;; n++) {
         th_auto(th_on_exit_draft) draft = NULL;
