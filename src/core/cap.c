@@ -10,14 +10,13 @@
  * come to 0 is still in there until it takes itself out, and is passed over.
  *
  * The key is the canonical text: the value as compact JSON with sorted keys, or the
- * params themselves where they are no JSON, which is said beside it.
+ * params themselves where they are no JSON, and so never the canonical text of others.
  */
 
 struct th_cap {
     _Atomic uint32_t refs;
     atomic_bool is_revoked;
     bool is_messaging;
-    bool is_json;
     th_issuer *issuer; /* held */
     th_slice params;
     th_slice canonical; /* of what stands behind, as params */
@@ -145,7 +144,6 @@ th_err th_cap_key_init(th_cap_key *key, th_slice issuer, th_slice params)
         err = th_json_decode(&json, params, &error);
     }
     if (err == TH_OK) {
-        key->is_json = true;
         th_json_encode_sorted(json, &key->canonical);
     } else if (err == TH_INVALID) {
         th_buf_put(&key->canonical, params.at, params.bytes);
@@ -161,8 +159,7 @@ th_err th_cap_key_init(th_cap_key *key, th_slice issuer, th_slice params)
 
 bool th_cap_matches(const th_cap *cap, const th_cap_key *key)
 {
-    return cap->is_json == key->is_json &&
-           th_slice_eq(cap->canonical, th_buf_slice(&key->canonical)) &&
+    return th_slice_eq(cap->canonical, th_buf_slice(&key->canonical)) &&
            th_slice_eq(cap->issuer->id, key->issuer);
 }
 
@@ -246,8 +243,7 @@ static th_cap *find_equal(th_issuer *issuer, const th_cap *cap)
     th_cap *other = *bucket_of(issuer->buckets, issuer->room, cap->hash);
 
     for (; other != NULL; other = other->next) {
-        if (other->hash == cap->hash && other->is_json == cap->is_json &&
-            th_slice_eq(other->canonical, cap->canonical) &&
+        if (other->hash == cap->hash && th_slice_eq(other->canonical, cap->canonical) &&
             !atomic_load_explicit(&other->is_revoked, memory_order_relaxed) &&
             ref_alive(other)) {
             return other;
@@ -313,7 +309,6 @@ static th_cap *make(th_issuer *issuer, th_slice params)
         atomic_init(&cap->refs, 1);
         atomic_init(&cap->is_revoked, false);
         cap->issuer = issuer;
-        cap->is_json = key.is_json;
         cap->params = cap->canonical = th_slice_of(cap->text, params.bytes);
         if (params.bytes > 0) {
             memcpy(cap->text, params.at, params.bytes);

@@ -97,7 +97,6 @@ bool th_cap_is(const th_cap *cap, th_slice issuer, th_slice params);
 typedef struct th_cap_key {
     th_slice issuer; /* borrowed, as params */
     th_slice params;
-    bool is_json;
     th_buf canonical; /* owned */
 } th_cap_key;
 

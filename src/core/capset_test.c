@@ -116,6 +116,7 @@ TEST(capset, a_revoked_one_is_neither_found_nor_told)
     T_FALSE(th_capset_drop(&set, one));
     T_EQ(th_capset_add(&set, one), TH_OK);
     T_FALSE(th_capset_has(&set, one));
+    T_EQ(set.bytes, th_cap_bytes(right) + th_cap_bytes(two)); /* not of @one again */
     th_issuer_revoke(issuer);
     T_FALSE(th_capset_has(&set, two));
     T_EQ(th_capset_count(&set), 0);

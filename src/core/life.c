@@ -15,46 +15,47 @@
                                                             TH_LIFE_##node,            \
                                                             TH_LIFE_##act, revokes}
 
-/* clang-format off: one row, one line */
+/* clang-format off */
 static const th_life_row after[TH_ON_EXIT_KINDS][ENDS][NODES] = {
-    ROW(NONE, RETURN, BOOTING, FORGET, true),
-    ROW(NONE, RETURN, RUNNING, FORGET, true),
-    ROW(NONE, RETURN, STOPPING, FORGET, true),
-    ROW(NONE, CRASH, BOOTING, FORGET, true),
-    ROW(NONE, CRASH, RUNNING, FORGET, true),
-    ROW(NONE, CRASH, STOPPING, FORGET, true),
-    ROW(NONE, KILL, BOOTING, FORGET, true),
-    ROW(NONE, KILL, RUNNING, FORGET, true),
-    ROW(NONE, KILL, STOPPING, FORGET, true),
-    ROW(NONE, STOP, BOOTING, FORGET, true),
-    ROW(NONE, STOP, RUNNING, FORGET, true),
-    ROW(NONE, STOP, STOPPING, FORGET, true),
+    /*  on exit   end     node      then        revokes */
+    ROW(NONE,     RETURN, BOOTING,  FORGET,     true),
+    ROW(NONE,     RETURN, RUNNING,  FORGET,     true),
+    ROW(NONE,     RETURN, STOPPING, FORGET,     true),
+    ROW(NONE,     CRASH,  BOOTING,  FORGET,     true),
+    ROW(NONE,     CRASH,  RUNNING,  FORGET,     true),
+    ROW(NONE,     CRASH,  STOPPING, FORGET,     true),
+    ROW(NONE,     KILL,   BOOTING,  FORGET,     true),
+    ROW(NONE,     KILL,   RUNNING,  FORGET,     true),
+    ROW(NONE,     KILL,   STOPPING, FORGET,     true),
+    ROW(NONE,     STOP,   BOOTING,  FORGET,     true),
+    ROW(NONE,     STOP,   RUNNING,  FORGET,     true),
+    ROW(NONE,     STOP,   STOPPING, FORGET,     true),
 
-    ROW(RESTART, RETURN, BOOTING, RESTART, false),
-    ROW(RESTART, RETURN, RUNNING, RESTART, false),
-    ROW(RESTART, RETURN, STOPPING, KEEP, false),
-    ROW(RESTART, CRASH, BOOTING, RESTART, false),
-    ROW(RESTART, CRASH, RUNNING, RESTART, false),
-    ROW(RESTART, CRASH, STOPPING, KEEP, false),
-    ROW(RESTART, KILL, BOOTING, FORGET, true),
-    ROW(RESTART, KILL, RUNNING, FORGET, true),
-    ROW(RESTART, KILL, STOPPING, FORGET, true),
-    ROW(RESTART, STOP, BOOTING, KEEP, false),
-    ROW(RESTART, STOP, RUNNING, KEEP, false),
-    ROW(RESTART, STOP, STOPPING, KEEP, false),
+    ROW(RESTART,  RETURN, BOOTING,  RESTART,    false),
+    ROW(RESTART,  RETURN, RUNNING,  RESTART,    false),
+    ROW(RESTART,  RETURN, STOPPING, KEEP,       false),
+    ROW(RESTART,  CRASH,  BOOTING,  RESTART,    false),
+    ROW(RESTART,  CRASH,  RUNNING,  RESTART,    false),
+    ROW(RESTART,  CRASH,  STOPPING, KEEP,       false),
+    ROW(RESTART,  KILL,   BOOTING,  FORGET,     true),
+    ROW(RESTART,  KILL,   RUNNING,  FORGET,     true),
+    ROW(RESTART,  KILL,   STOPPING, FORGET,     true),
+    ROW(RESTART,  STOP,   BOOTING,  KEEP,       false),
+    ROW(RESTART,  STOP,   RUNNING,  KEEP,       false),
+    ROW(RESTART,  STOP,   STOPPING, KEEP,       false),
 
-    ROW(REQUESTS, RETURN, BOOTING, FIRE_LATER, true),
-    ROW(REQUESTS, RETURN, RUNNING, FIRE, true),
-    ROW(REQUESTS, RETURN, STOPPING, KEEP, false),
-    ROW(REQUESTS, CRASH, BOOTING, FIRE_LATER, true),
-    ROW(REQUESTS, CRASH, RUNNING, FIRE, true),
-    ROW(REQUESTS, CRASH, STOPPING, KEEP, false),
-    ROW(REQUESTS, KILL, BOOTING, FIRE_LATER, true),
-    ROW(REQUESTS, KILL, RUNNING, FIRE, true),
-    ROW(REQUESTS, KILL, STOPPING, KEEP, false),
-    ROW(REQUESTS, STOP, BOOTING, KEEP, false),
-    ROW(REQUESTS, STOP, RUNNING, KEEP, false),
-    ROW(REQUESTS, STOP, STOPPING, KEEP, false),
+    ROW(REQUESTS, RETURN, BOOTING,  FIRE_LATER, true),
+    ROW(REQUESTS, RETURN, RUNNING,  FIRE,       true),
+    ROW(REQUESTS, RETURN, STOPPING, KEEP,       false),
+    ROW(REQUESTS, CRASH,  BOOTING,  FIRE_LATER, true),
+    ROW(REQUESTS, CRASH,  RUNNING,  FIRE,       true),
+    ROW(REQUESTS, CRASH,  STOPPING, KEEP,       false),
+    ROW(REQUESTS, KILL,   BOOTING,  FIRE_LATER, true),
+    ROW(REQUESTS, KILL,   RUNNING,  FIRE,       true),
+    ROW(REQUESTS, KILL,   STOPPING, KEEP,       false),
+    ROW(REQUESTS, STOP,   BOOTING,  KEEP,       false),
+    ROW(REQUESTS, STOP,   RUNNING,  KEEP,       false),
+    ROW(REQUESTS, STOP,   STOPPING, KEEP,       false),
 };
 /* clang-format on */
 
@@ -70,7 +71,7 @@ const th_life_row *th_life_after(th_on_exit_kind on_exit, th_end end, th_life_no
                                                 TH_LIFE_##record, TH_BOOT_##act,       \
                                                 revokes}
 
-/* clang-format off: one row, one line */
+/* clang-format off */
 static const th_boot_row at_boot[TH_ON_EXIT_KINDS][RECORDS] = {
     BOOT(NONE, ALIVE, FORGET, true),     BOOT(NONE, BACKING_OFF, FORGET, true),
     BOOT(NONE, KILLED, FORGET, true),    BOOT(NONE, FIRING, FORGET, true),

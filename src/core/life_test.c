@@ -23,73 +23,73 @@ static void expect(th_on_exit_kind on_exit, th_end end, th_life_node node,
                revokes);                                                               \
     }
 
-/* clang-format off: one row, one sentence */
-HOLDS(a_none_that_returns_during_boot_is_forgotten_and_its_capabilities_revoked, NONE,
-      RETURN, BOOTING, FORGET, true)
-HOLDS(a_none_that_returns_is_forgotten_and_its_capabilities_revoked, NONE, RETURN,
-      RUNNING, FORGET, true)
+/* clang-format off */
+HOLDS(a_none_that_returns_during_boot_is_forgotten_and_its_capabilities_revoked,
+      NONE, RETURN, BOOTING, FORGET, true)
+HOLDS(a_none_that_returns_is_forgotten_and_its_capabilities_revoked,
+      NONE, RETURN, RUNNING, FORGET, true)
 HOLDS(a_none_that_returns_during_the_stop_is_forgotten_and_its_capabilities_revoked,
       NONE, RETURN, STOPPING, FORGET, true)
-HOLDS(a_none_that_crashes_during_boot_is_forgotten_and_its_capabilities_revoked, NONE,
-      CRASH, BOOTING, FORGET, true)
-HOLDS(a_none_that_crashes_is_forgotten_and_its_capabilities_revoked, NONE, CRASH,
-      RUNNING, FORGET, true)
+HOLDS(a_none_that_crashes_during_boot_is_forgotten_and_its_capabilities_revoked,
+      NONE, CRASH, BOOTING, FORGET, true)
+HOLDS(a_none_that_crashes_is_forgotten_and_its_capabilities_revoked,
+      NONE, CRASH, RUNNING, FORGET, true)
 HOLDS(a_none_that_crashes_during_the_stop_is_forgotten_and_its_capabilities_revoked,
       NONE, CRASH, STOPPING, FORGET, true)
-HOLDS(a_none_that_is_killed_during_boot_is_forgotten_and_its_capabilities_revoked, NONE,
-      KILL, BOOTING, FORGET, true)
-HOLDS(a_none_that_is_killed_is_forgotten_and_its_capabilities_revoked, NONE, KILL,
-      RUNNING, FORGET, true)
+HOLDS(a_none_that_is_killed_during_boot_is_forgotten_and_its_capabilities_revoked,
+      NONE, KILL, BOOTING, FORGET, true)
+HOLDS(a_none_that_is_killed_is_forgotten_and_its_capabilities_revoked,
+      NONE, KILL, RUNNING, FORGET, true)
 HOLDS(a_none_that_is_killed_during_the_stop_is_forgotten_and_its_capabilities_revoked,
       NONE, KILL, STOPPING, FORGET, true)
-HOLDS(a_none_is_forgotten_when_the_node_crashes_during_boot, NONE, STOP, BOOTING,
-      FORGET, true)
+HOLDS(a_none_is_forgotten_when_the_node_crashes_during_boot,
+      NONE, STOP, BOOTING, FORGET, true)
 HOLDS(a_none_is_forgotten_when_the_node_crashes, NONE, STOP, RUNNING, FORGET, true)
 HOLDS(a_none_is_forgotten_when_the_node_stops, NONE, STOP, STOPPING, FORGET, true)
 
-HOLDS(a_restart_that_returns_during_boot_is_restarted_with_its_capabilities, RESTART,
-      RETURN, BOOTING, RESTART, false)
-HOLDS(a_restart_that_returns_is_restarted_with_its_capabilities, RESTART, RETURN,
-      RUNNING, RESTART, false)
-HOLDS(a_restart_that_returns_during_the_stop_starts_at_the_next_boot, RESTART, RETURN,
-      STOPPING, KEEP, false)
-HOLDS(a_restart_that_crashes_during_boot_is_restarted_with_its_capabilities, RESTART,
-      CRASH, BOOTING, RESTART, false)
-HOLDS(a_restart_that_crashes_is_restarted_with_its_capabilities, RESTART, CRASH,
-      RUNNING, RESTART, false)
-HOLDS(a_restart_that_crashes_during_the_stop_starts_at_the_next_boot, RESTART, CRASH,
-      STOPPING, KEEP, false)
-HOLDS(a_restart_that_is_killed_during_boot_is_forgotten_as_a_none_would_be, RESTART,
-      KILL, BOOTING, FORGET, true)
-HOLDS(a_restart_that_is_killed_is_forgotten_as_a_none_would_be, RESTART, KILL, RUNNING,
-      FORGET, true)
-HOLDS(a_restart_that_is_killed_during_the_stop_is_forgotten_as_a_none_would_be, RESTART,
-      KILL, STOPPING, FORGET, true)
-HOLDS(a_restart_is_kept_when_the_node_crashes_during_boot, RESTART, STOP, BOOTING, KEEP,
-      false)
+HOLDS(a_restart_that_returns_during_boot_is_restarted_with_its_capabilities,
+      RESTART, RETURN, BOOTING, RESTART, false)
+HOLDS(a_restart_that_returns_is_restarted_with_its_capabilities,
+      RESTART, RETURN, RUNNING, RESTART, false)
+HOLDS(a_restart_that_returns_during_the_stop_starts_at_the_next_boot,
+      RESTART, RETURN, STOPPING, KEEP, false)
+HOLDS(a_restart_that_crashes_during_boot_is_restarted_with_its_capabilities,
+      RESTART, CRASH, BOOTING, RESTART, false)
+HOLDS(a_restart_that_crashes_is_restarted_with_its_capabilities,
+      RESTART, CRASH, RUNNING, RESTART, false)
+HOLDS(a_restart_that_crashes_during_the_stop_starts_at_the_next_boot,
+      RESTART, CRASH, STOPPING, KEEP, false)
+HOLDS(a_restart_that_is_killed_during_boot_is_forgotten_as_a_none_would_be,
+      RESTART, KILL, BOOTING, FORGET, true)
+HOLDS(a_restart_that_is_killed_is_forgotten_as_a_none_would_be,
+      RESTART, KILL, RUNNING, FORGET, true)
+HOLDS(a_restart_that_is_killed_during_the_stop_is_forgotten_as_a_none_would_be,
+      RESTART, KILL, STOPPING, FORGET, true)
+HOLDS(a_restart_is_kept_when_the_node_crashes_during_boot,
+      RESTART, STOP, BOOTING, KEEP, false)
 HOLDS(a_restart_is_kept_when_the_node_crashes, RESTART, STOP, RUNNING, KEEP, false)
 HOLDS(a_restart_is_kept_when_the_node_stops, RESTART, STOP, STOPPING, KEEP, false)
 
-HOLDS(requests_of_one_that_returns_during_boot_are_fired_after_it, REQUESTS, RETURN,
-      BOOTING, FIRE_LATER, true)
-HOLDS(requests_of_one_that_returns_are_fired_then_its_capabilities_revoked, REQUESTS,
-      RETURN, RUNNING, FIRE, true)
-HOLDS(requests_of_one_that_returns_during_the_stop_are_kept_for_the_next_boot, REQUESTS,
-      RETURN, STOPPING, KEEP, false)
-HOLDS(requests_of_one_that_crashes_during_boot_are_fired_after_it, REQUESTS, CRASH,
-      BOOTING, FIRE_LATER, true)
-HOLDS(requests_of_one_that_crashes_are_fired_then_its_capabilities_revoked, REQUESTS,
-      CRASH, RUNNING, FIRE, true)
-HOLDS(requests_of_one_that_crashes_during_the_stop_are_kept_for_the_next_boot, REQUESTS,
-      CRASH, STOPPING, KEEP, false)
-HOLDS(requests_of_one_that_is_killed_during_boot_are_fired_after_it, REQUESTS, KILL,
-      BOOTING, FIRE_LATER, true)
-HOLDS(requests_of_one_that_is_killed_are_fired_then_its_capabilities_revoked, REQUESTS,
-      KILL, RUNNING, FIRE, true)
+HOLDS(requests_of_one_that_returns_during_boot_are_fired_after_it,
+      REQUESTS, RETURN, BOOTING, FIRE_LATER, true)
+HOLDS(requests_of_one_that_returns_are_fired_then_its_capabilities_revoked,
+      REQUESTS, RETURN, RUNNING, FIRE, true)
+HOLDS(requests_of_one_that_returns_during_the_stop_are_kept_for_the_next_boot,
+      REQUESTS, RETURN, STOPPING, KEEP, false)
+HOLDS(requests_of_one_that_crashes_during_boot_are_fired_after_it,
+      REQUESTS, CRASH, BOOTING, FIRE_LATER, true)
+HOLDS(requests_of_one_that_crashes_are_fired_then_its_capabilities_revoked,
+      REQUESTS, CRASH, RUNNING, FIRE, true)
+HOLDS(requests_of_one_that_crashes_during_the_stop_are_kept_for_the_next_boot,
+      REQUESTS, CRASH, STOPPING, KEEP, false)
+HOLDS(requests_of_one_that_is_killed_during_boot_are_fired_after_it,
+      REQUESTS, KILL, BOOTING, FIRE_LATER, true)
+HOLDS(requests_of_one_that_is_killed_are_fired_then_its_capabilities_revoked,
+      REQUESTS, KILL, RUNNING, FIRE, true)
 HOLDS(requests_of_one_that_is_killed_during_the_stop_are_kept_for_the_next_boot,
       REQUESTS, KILL, STOPPING, KEEP, false)
-HOLDS(requests_are_kept_when_the_node_crashes_during_boot, REQUESTS, STOP, BOOTING,
-      KEEP, false)
+HOLDS(requests_are_kept_when_the_node_crashes_during_boot,
+      REQUESTS, STOP, BOOTING, KEEP, false)
 HOLDS(requests_are_kept_when_the_node_crashes, REQUESTS, STOP, RUNNING, KEEP, false)
 HOLDS(requests_are_kept_when_the_node_stops, REQUESTS, STOP, STOPPING, KEEP, false)
 /* clang-format on */
@@ -113,10 +113,10 @@ static void expect_boot(th_on_exit_kind on_exit, th_life_record record, th_boot_
         expect_boot(TH_ON_EXIT_##on_exit, TH_LIFE_##record, TH_BOOT_##act, revokes);   \
     }
 
-/* clang-format off: one row, one sentence */
+/* clang-format off */
 BOOTS(a_none_that_was_alive_does_not_start_at_boot, NONE, ALIVE, FORGET, true)
-BOOTS(what_became_a_none_while_it_backed_off_does_not_start_at_boot, NONE, BACKING_OFF,
-      FORGET, true)
+BOOTS(what_became_a_none_while_it_backed_off_does_not_start_at_boot,
+      NONE, BACKING_OFF, FORGET, true)
 BOOTS(a_none_that_was_killed_does_not_start_at_boot, NONE, KILLED, FORGET, true)
 BOOTS(a_none_has_nothing_to_fire_at_boot, NONE, FIRING, FORGET, true)
 BOOTS(a_restart_that_was_alive_starts_at_boot, RESTART, ALIVE, START, false)
@@ -124,11 +124,11 @@ BOOTS(a_restart_that_backed_off_starts_at_boot, RESTART, BACKING_OFF, START, fal
 BOOTS(a_restart_that_was_killed_does_not_start_at_boot, RESTART, KILLED, FORGET, true)
 BOOTS(a_restart_has_nothing_to_fire_at_boot, RESTART, FIRING, FORGET, true)
 BOOTS(requests_of_one_that_was_alive_are_fired_at_boot, REQUESTS, ALIVE, FIRE, true)
-BOOTS(requests_of_one_that_backed_off_are_fired_at_boot, REQUESTS, BACKING_OFF, FIRE,
-      true)
+BOOTS(requests_of_one_that_backed_off_are_fired_at_boot,
+      REQUESTS, BACKING_OFF, FIRE, true)
 BOOTS(requests_of_one_that_was_killed_are_fired_at_boot, REQUESTS, KILLED, FIRE, true)
-BOOTS(requests_that_were_being_fired_are_fired_again_at_boot, REQUESTS, FIRING, FIRE,
-      true)
+BOOTS(requests_that_were_being_fired_are_fired_again_at_boot,
+      REQUESTS, FIRING, FIRE, true)
 /* clang-format on */
 
 /* What is kept over the end of the node is what the boot does something with. */

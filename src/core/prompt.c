@@ -4,7 +4,7 @@
  * The tables are complete: each case has its row, at the place that its fields say.
  */
 
-/* clang-format off: one row, one line */
+/* clang-format off */
 
 /* --- Sending a request ------------------------------------------------------------ */
 
@@ -17,15 +17,15 @@
                                       TH_ANSWER_TO_##answer}
 
 static const th_request_row requests[2][2][2] = {
-    /*      expects inherit prompt  id      lineage answer to */
-    REQUEST(false, false, false, FRESH, FRESH, NOBODY),
-    REQUEST(false, false, true, FRESH, FRESH, NOBODY),
-    REQUEST(false, true, false, FRESH, FRESH, NOBODY),
-    REQUEST(false, true, true, PROMPT, PROMPT, PROMPTER),
-    REQUEST(true, false, false, FRESH, FRESH, SELF),
-    REQUEST(true, false, true, FRESH, FRESH, SELF),
-    REQUEST(true, true, false, FRESH, FRESH, SELF),
-    REQUEST(true, true, true, FRESH, PROMPT, SELF),
+    /*      expects  inherit  prompt  id      lineage  answer to */
+    REQUEST(false,   false,   false,  FRESH,  FRESH,   NOBODY),
+    REQUEST(false,   false,   true,   FRESH,  FRESH,   NOBODY),
+    REQUEST(false,   true,    false,  FRESH,  FRESH,   NOBODY),
+    REQUEST(false,   true,    true,   PROMPT, PROMPT,  PROMPTER),
+    REQUEST(true,    false,   false,  FRESH,  FRESH,   SELF),
+    REQUEST(true,    false,   true,   FRESH,  FRESH,   SELF),
+    REQUEST(true,    true,    false,  FRESH,  FRESH,   SELF),
+    REQUEST(true,    true,    true,   FRESH,  PROMPT,  SELF),
 };
 
 /* --- Blobs ------------------------------------------------------------------------ */
@@ -36,15 +36,23 @@ static const th_request_row requests[2][2][2] = {
                                                        TH_BLOB_##from}
 
 static const th_blob_row blobs[2][2][2][2] = {
-    /*   explicit inherit current prompt  which */
-    BLOB(false, false, false, false, NONE),    BLOB(false, false, false, true, NONE),
-    BLOB(false, false, true, false, NONE),     BLOB(false, false, true, true, NONE),
-    BLOB(false, true, false, false, NONE),     BLOB(false, true, false, true, PROMPT),
-    BLOB(false, true, true, false, CURRENT),   BLOB(false, true, true, true, CURRENT),
-    BLOB(true, false, false, false, EXPLICIT), BLOB(true, false, false, true, EXPLICIT),
-    BLOB(true, false, true, false, EXPLICIT),  BLOB(true, false, true, true, EXPLICIT),
-    BLOB(true, true, false, false, EXPLICIT),  BLOB(true, true, false, true, EXPLICIT),
-    BLOB(true, true, true, false, EXPLICIT),   BLOB(true, true, true, true, EXPLICIT),
+    /*   explicit  inherit  current  prompt  which */
+    BLOB(false,    false,   false,   false,  NONE),
+    BLOB(false,    false,   false,   true,   NONE),
+    BLOB(false,    false,   true,    false,  NONE),
+    BLOB(false,    false,   true,    true,   NONE),
+    BLOB(false,    true,    false,   false,  NONE),
+    BLOB(false,    true,    false,   true,   PROMPT),
+    BLOB(false,    true,    true,    false,  CURRENT),
+    BLOB(false,    true,    true,    true,   CURRENT),
+    BLOB(true,     false,   false,   false,  EXPLICIT),
+    BLOB(true,     false,   false,   true,   EXPLICIT),
+    BLOB(true,     false,   true,    false,  EXPLICIT),
+    BLOB(true,     false,   true,    true,   EXPLICIT),
+    BLOB(true,     true,    false,   false,  EXPLICIT),
+    BLOB(true,     true,    false,   true,   EXPLICIT),
+    BLOB(true,     true,    true,    false,  EXPLICIT),
+    BLOB(true,     true,    true,    true,   EXPLICIT),
 };
 
 /* --- Receiving -------------------------------------------------------------------- */
@@ -56,16 +64,16 @@ static const th_blob_row blobs[2][2][2][2] = {
 
 static const th_receive_row received[TH_RECEIVED_COUNT][2] = {
     /*      kind             blob   prompt    blob  last  context */
-    RECEIVE(QUESTION, false, THIS, NONE, KEEP, false),
-    RECEIVE(QUESTION, true, THIS, THIS, THIS, false),
-    RECEIVE(NOTICE, false, KEEP, NONE, KEEP, false),
-    RECEIVE(NOTICE, true, KEEP, THIS, THIS, false),
-    RECEIVE(RESPONSE, false, SAVED, NONE, KEEP, true),
-    RECEIVE(RESPONSE, true, SAVED, THIS, THIS, true),
-    RECEIVE(ERROR, false, SAVED, NONE, KEEP, true),
-    RECEIVE(ERROR, true, SAVED, NONE, KEEP, true),
+    RECEIVE(QUESTION,        false, THIS,     NONE, KEEP, false),
+    RECEIVE(QUESTION,        true,  THIS,     THIS, THIS, false),
+    RECEIVE(NOTICE,          false, KEEP,     NONE, KEEP, false),
+    RECEIVE(NOTICE,          true,  KEEP,     THIS, THIS, false),
+    RECEIVE(RESPONSE,        false, SAVED,    NONE, KEEP, true),
+    RECEIVE(RESPONSE,        true,  SAVED,    THIS, THIS, true),
+    RECEIVE(ERROR,           false, SAVED,    NONE, KEEP, true),
+    RECEIVE(ERROR,           true,  SAVED,    NONE, KEEP, true),
     RECEIVE(RESPONSE_FAILED, false, ANSWERED, NONE, KEEP, false),
-    RECEIVE(RESPONSE_FAILED, true, ANSWERED, NONE, KEEP, false),
+    RECEIVE(RESPONSE_FAILED, true,  ANSWERED, NONE, KEEP, false),
 };
 
 /* --- Answering -------------------------------------------------------------------- */
@@ -76,18 +84,19 @@ static const th_receive_row received[TH_RECEIVED_COUNT][2] = {
                                                 TH_VERDICT_##verdict, TH_##reason}
 
 static const th_answer_row answers[3][4] = {
-    ANSWER(TARGET, OPEN, DELIVER, OK),
-    ANSWER(TARGET, ANSWERED, COUNT, EXISTS),
-    ANSWER(TARGET, LATE, COUNT, TIMED_OUT),
-    ANSWER(TARGET, UNKNOWN, COUNT, NOT_FOUND),
-    ANSWER(DELEGATE, OPEN, DELIVER, OK),
-    ANSWER(DELEGATE, ANSWERED, COUNT, EXISTS),
-    ANSWER(DELEGATE, LATE, COUNT, TIMED_OUT),
-    ANSWER(DELEGATE, UNKNOWN, COUNT, NOT_FOUND),
-    ANSWER(OTHER, OPEN, DROP, DENIED),
-    ANSWER(OTHER, ANSWERED, DROP, DENIED),
-    ANSWER(OTHER, LATE, DROP, DENIED),
-    ANSWER(OTHER, UNKNOWN, DROP, DENIED),
+    /*     who       state     verdict  reason */
+    ANSWER(TARGET,   OPEN,     DELIVER, OK),
+    ANSWER(TARGET,   ANSWERED, COUNT,   EXISTS),
+    ANSWER(TARGET,   LATE,     COUNT,   TIMED_OUT),
+    ANSWER(TARGET,   UNKNOWN,  COUNT,   NOT_FOUND),
+    ANSWER(DELEGATE, OPEN,     DELIVER, OK),
+    ANSWER(DELEGATE, ANSWERED, COUNT,   EXISTS),
+    ANSWER(DELEGATE, LATE,     COUNT,   TIMED_OUT),
+    ANSWER(DELEGATE, UNKNOWN,  COUNT,   NOT_FOUND),
+    ANSWER(OTHER,    OPEN,     DROP,    DENIED),
+    ANSWER(OTHER,    ANSWERED, DROP,    DENIED),
+    ANSWER(OTHER,    LATE,     DROP,    DENIED),
+    ANSWER(OTHER,    UNKNOWN,  DROP,    DENIED),
 };
 
 /* --- Failing ---------------------------------------------------------------------- */
@@ -97,10 +106,15 @@ static const th_answer_row answers[3][4] = {
                                               TH_FAILED_##then, stays_open}
 
 static const th_failure_row failures[3][3] = {
-    FAIL(REQUEST, OFFLINE, RETURNS, false), FAIL(REQUEST, NOBODY, RETURNS, false),
-    FAIL(REQUEST, REFUSED, RETURNS, false), FAIL(ONE_WAY, OFFLINE, RETURNS, false),
-    FAIL(ONE_WAY, NOBODY, SILENT, false),   FAIL(ONE_WAY, REFUSED, SILENT, false),
-    FAIL(RESPONSE, OFFLINE, RETURNS, true), FAIL(RESPONSE, NOBODY, SILENT, false),
+    /*   what      how      then     open */
+    FAIL(REQUEST,  OFFLINE, RETURNS, false),
+    FAIL(REQUEST,  NOBODY,  RETURNS, false),
+    FAIL(REQUEST,  REFUSED, RETURNS, false),
+    FAIL(ONE_WAY,  OFFLINE, RETURNS, false),
+    FAIL(ONE_WAY,  NOBODY,  SILENT,  false),
+    FAIL(ONE_WAY,  REFUSED, SILENT,  false),
+    FAIL(RESPONSE, OFFLINE, RETURNS, true),
+    FAIL(RESPONSE, NOBODY,  SILENT,  false),
     FAIL(RESPONSE, REFUSED, RETURNS, true),
 };
 /* clang-format on */

@@ -19,24 +19,23 @@
         T_EQ(row->answer, TH_ANSWER_TO_##answer_);                                     \
     }
 
-/* clang-format off: one row, one sentence */
-REQUEST(a_request_that_expects_nothing_is_answered_by_nobody, false, false, false,
-        FRESH, FRESH, NOBODY)
+/* clang-format off */
+REQUEST(a_request_that_expects_nothing_is_answered_by_nobody,
+        false, false, false, FRESH, FRESH, NOBODY)
 REQUEST(a_request_that_expects_and_inherits_nothing_is_no_part_of_the_prompts_chain,
         false, false, true, FRESH, FRESH, NOBODY)
-REQUEST(a_request_that_inherits_without_a_prompt_is_answered_by_nobody, false, true,
-        false, FRESH, FRESH, NOBODY)
-REQUEST(
-    a_request_that_inherits_and_expects_nothing_is_answered_to_the_prompts_requester,
-    false, true, true, PROMPT, PROMPT, PROMPTER)
-REQUEST(a_request_that_expects_is_answered_to_its_sender, true, false, false, FRESH,
-        FRESH, SELF)
-REQUEST(a_request_that_expects_under_a_prompt_begins_a_chain_of_its_own, true, false,
-        true, FRESH, FRESH, SELF)
-REQUEST(a_request_that_expects_and_inherits_without_a_prompt_begins_a_chain, true, true,
-        false, FRESH, FRESH, SELF)
-REQUEST(a_request_that_expects_and_inherits_has_its_own_id_in_the_prompts_chain, true,
-        true, true, FRESH, PROMPT, SELF)
+REQUEST(a_request_that_inherits_without_a_prompt_is_answered_by_nobody,
+        false, true, false, FRESH, FRESH, NOBODY)
+REQUEST(a_request_that_inherits_and_expects_nothing_is_answered_to_the_prompts_requester,
+        false, true, true, PROMPT, PROMPT, PROMPTER)
+REQUEST(a_request_that_expects_is_answered_to_its_sender,
+        true, false, false, FRESH, FRESH, SELF)
+REQUEST(a_request_that_expects_under_a_prompt_begins_a_chain_of_its_own,
+        true, false, true, FRESH, FRESH, SELF)
+REQUEST(a_request_that_expects_and_inherits_without_a_prompt_begins_a_chain,
+        true, true, false, FRESH, FRESH, SELF)
+REQUEST(a_request_that_expects_and_inherits_has_its_own_id_in_the_prompts_chain,
+        true, true, true, FRESH, PROMPT, SELF)
 /* clang-format on */
 
 TEST(prompt, a_response_goes_to_the_prompts_requester_and_without_a_prompt_to_nobody)
@@ -60,25 +59,25 @@ TEST(prompt, a_response_goes_to_the_prompts_requester_and_without_a_prompt_to_no
         T_EQ(row->from, TH_BLOB_##from_);                                              \
     }
 
-/* clang-format off: one row, one sentence */
+/* clang-format off */
 BLOB(a_message_without_a_blob_has_none, false, false, false, false, NONE)
 BLOB(the_prompts_blob_does_not_go_along_uninherited, false, false, false, true, NONE)
 BLOB(the_current_blob_does_not_go_along_uninherited, false, false, true, false, NONE)
 BLOB(no_blob_goes_along_uninherited, false, false, true, true, NONE)
 BLOB(where_nobody_has_a_blob_none_is_inherited, false, true, false, false, NONE)
-BLOB(where_the_current_message_has_no_blob_the_prompts_is_inherited, false, true, false,
-     true, PROMPT)
+BLOB(where_the_current_message_has_no_blob_the_prompts_is_inherited,
+     false, true, false, true, PROMPT)
 BLOB(the_current_messages_blob_is_inherited, false, true, true, false, CURRENT)
-BLOB(the_current_messages_blob_is_inherited_before_the_prompts, false, true, true, true,
-     CURRENT)
+BLOB(the_current_messages_blob_is_inherited_before_the_prompts,
+     false, true, true, true, CURRENT)
 BLOB(an_explicit_blob_goes_along, true, false, false, false, EXPLICIT)
-BLOB(an_explicit_blob_goes_along_whatever_the_prompt_has, true, false, false, true,
-     EXPLICIT)
-BLOB(an_explicit_blob_goes_along_whatever_the_current_message_has, true, false, true,
-     false, EXPLICIT)
+BLOB(an_explicit_blob_goes_along_whatever_the_prompt_has,
+     true, false, false, true, EXPLICIT)
+BLOB(an_explicit_blob_goes_along_whatever_the_current_message_has,
+     true, false, true, false, EXPLICIT)
 BLOB(an_explicit_blob_goes_along_whatever_both_have, true, false, true, true, EXPLICIT)
-BLOB(an_explicit_blob_wins_where_there_is_none_to_inherit, true, true, false, false,
-     EXPLICIT)
+BLOB(an_explicit_blob_wins_where_there_is_none_to_inherit,
+     true, true, false, false, EXPLICIT)
 BLOB(an_explicit_blob_wins_over_the_prompts, true, true, false, true, EXPLICIT)
 BLOB(an_explicit_blob_wins_over_the_current_messages, true, true, true, false, EXPLICIT)
 BLOB(an_explicit_blob_wins_over_all, true, true, true, true, EXPLICIT)
@@ -99,27 +98,27 @@ BLOB(an_explicit_blob_wins_over_all, true, true, true, true, EXPLICIT)
         T_EQ(row->gives_context, context_);                                            \
     }
 
-/* clang-format off: one row, one sentence */
+/* clang-format off */
 RECEIVE(a_request_that_can_be_answered_is_the_prompt_and_leaves_no_current_blob,
         QUESTION, false, THIS, NONE, KEEP, false)
-RECEIVE(a_request_that_can_be_answered_is_the_prompt_with_its_blob, QUESTION, true,
-        THIS, THIS, THIS, false)
-RECEIVE(a_one_way_message_keeps_the_prompt_and_leaves_no_current_blob, NOTICE, false,
-        KEEP, NONE, KEEP, false)
-RECEIVE(a_one_way_message_with_a_blob_changes_only_the_blob, NOTICE, true, KEEP, THIS,
-        THIS, false)
-RECEIVE(a_response_brings_back_the_prompt_of_its_request_and_its_context, RESPONSE,
-        false, SAVED, NONE, KEEP, true)
+RECEIVE(a_request_that_can_be_answered_is_the_prompt_with_its_blob,
+        QUESTION, true, THIS, THIS, THIS, false)
+RECEIVE(a_one_way_message_keeps_the_prompt_and_leaves_no_current_blob,
+        NOTICE, false, KEEP, NONE, KEEP, false)
+RECEIVE(a_one_way_message_with_a_blob_changes_only_the_blob,
+        NOTICE, true, KEEP, THIS, THIS, false)
+RECEIVE(a_response_brings_back_the_prompt_of_its_request_and_its_context,
+        RESPONSE, false, SAVED, NONE, KEEP, true)
 RECEIVE(a_response_with_a_blob_brings_back_the_prompt_and_makes_its_blob_current,
         RESPONSE, true, SAVED, THIS, THIS, true)
-RECEIVE(an_error_brings_back_the_prompt_of_its_request_and_its_context, ERROR, false,
-        SAVED, NONE, KEEP, true)
-RECEIVE(an_error_does_not_make_its_own_blob_current, ERROR, true, SAVED, NONE, KEEP,
-        true)
-RECEIVE(the_error_of_a_response_makes_its_request_the_prompt_again, RESPONSE_FAILED,
-        false, ANSWERED, NONE, KEEP, false)
-RECEIVE(the_error_of_a_response_does_not_make_its_own_blob_current, RESPONSE_FAILED,
-        true, ANSWERED, NONE, KEEP, false)
+RECEIVE(an_error_brings_back_the_prompt_of_its_request_and_its_context,
+        ERROR, false, SAVED, NONE, KEEP, true)
+RECEIVE(an_error_does_not_make_its_own_blob_current,
+        ERROR, true, SAVED, NONE, KEEP, true)
+RECEIVE(the_error_of_a_response_makes_its_request_the_prompt_again,
+        RESPONSE_FAILED, false, ANSWERED, NONE, KEEP, false)
+RECEIVE(the_error_of_a_response_does_not_make_its_own_blob_current,
+        RESPONSE_FAILED, true, ANSWERED, NONE, KEEP, false)
 /* clang-format on */
 
 /* --- Answering -------------------------------------------------------------------- */
@@ -136,17 +135,17 @@ RECEIVE(the_error_of_a_response_does_not_make_its_own_blob_current, RESPONSE_FAI
         T_EQ(row->reason, TH_##reason_);                                               \
     }
 
-/* clang-format off: one row, one sentence */
+/* clang-format off */
 ANSWER(the_target_of_an_open_request_may_answer, TARGET, OPEN, DELIVER, OK)
 ANSWER(a_second_answer_of_the_target_is_counted, TARGET, ANSWERED, COUNT, EXISTS)
 ANSWER(a_late_answer_of_the_target_is_counted, TARGET, LATE, COUNT, TIMED_OUT)
-ANSWER(an_answer_of_the_target_to_one_that_is_gone_is_counted, TARGET, UNKNOWN, COUNT,
-       NOT_FOUND)
+ANSWER(an_answer_of_the_target_to_one_that_is_gone_is_counted,
+       TARGET, UNKNOWN, COUNT, NOT_FOUND)
 ANSWER(a_delegate_may_answer_an_open_request, DELEGATE, OPEN, DELIVER, OK)
 ANSWER(a_second_answer_by_a_delegate_is_counted, DELEGATE, ANSWERED, COUNT, EXISTS)
 ANSWER(a_late_answer_of_a_delegate_is_counted, DELEGATE, LATE, COUNT, TIMED_OUT)
-ANSWER(an_answer_of_a_delegate_to_one_that_is_gone_is_counted, DELEGATE, UNKNOWN, COUNT,
-       NOT_FOUND)
+ANSWER(an_answer_of_a_delegate_to_one_that_is_gone_is_counted,
+       DELEGATE, UNKNOWN, COUNT, NOT_FOUND)
 ANSWER(nobody_else_may_answer_an_open_request, OTHER, OPEN, DROP, DENIED)
 ANSWER(nobody_else_may_answer_an_answered_request, OTHER, ANSWERED, DROP, DENIED)
 ANSWER(nobody_else_may_answer_a_late_request, OTHER, LATE, DROP, DENIED)
@@ -167,21 +166,21 @@ ANSWER(nobody_else_may_answer_what_is_unknown, OTHER, UNKNOWN, DROP, DENIED)
         T_EQ(row->stays_open, open_);                                                  \
     }
 
-/* clang-format off: one row, one sentence */
-FAIL(a_request_that_expects_returns_when_its_target_is_offline, REQUEST, OFFLINE,
-     RETURNS, false)
-FAIL(a_request_that_expects_returns_when_there_is_no_such_process, REQUEST, NOBODY,
-     RETURNS, false)
-FAIL(a_request_that_expects_returns_when_it_is_refused, REQUEST, REFUSED, RETURNS,
-     false)
-FAIL(a_one_way_request_returns_when_its_target_is_offline, ONE_WAY, OFFLINE, RETURNS,
-     false)
+/* clang-format off */
+FAIL(a_request_that_expects_returns_when_its_target_is_offline,
+     REQUEST, OFFLINE, RETURNS, false)
+FAIL(a_request_that_expects_returns_when_there_is_no_such_process,
+     REQUEST, NOBODY, RETURNS, false)
+FAIL(a_request_that_expects_returns_when_it_is_refused,
+     REQUEST, REFUSED, RETURNS, false)
+FAIL(a_one_way_request_returns_when_its_target_is_offline,
+     ONE_WAY, OFFLINE, RETURNS, false)
 FAIL(a_one_way_request_to_nobody_is_lost_in_silence, ONE_WAY, NOBODY, SILENT, false)
-FAIL(a_one_way_request_that_is_refused_is_lost_in_silence, ONE_WAY, REFUSED, SILENT,
-     false)
+FAIL(a_one_way_request_that_is_refused_is_lost_in_silence,
+     ONE_WAY, REFUSED, SILENT, false)
 FAIL(a_response_returns_when_its_requester_is_offline_and_the_request_stays_open,
      RESPONSE, OFFLINE, RETURNS, true)
 FAIL(a_response_to_nobody_is_lost_in_silence, RESPONSE, NOBODY, SILENT, false)
-FAIL(a_response_that_has_no_room_returns_and_the_request_stays_open, RESPONSE, REFUSED,
-     RETURNS, true)
+FAIL(a_response_that_has_no_room_returns_and_the_request_stays_open,
+     RESPONSE, REFUSED, RETURNS, true)
 /* clang-format on */

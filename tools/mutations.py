@@ -1,0 +1,77 @@
+"""The rules that mutate.py breaks, beside the rows of the tables.
+
+TABLES: each line MACRO(a, b, c, ...) of a file is a row; its outcomes are the columns
+from the number on, and each in turn is replaced by another that the column has.
+
+RULES: (tests that must notice, file, old text, new text). The old text stands there once.
+
+Tests are those of a folder of src, or of one module there: "svc:command".
+"""
+
+TABLES = [
+    # tests, file, macro, first column that is an outcome
+    ("core", "core/life.c", "ROW", 3),
+    ("core", "core/life.c", "BOOT", 2),
+    ("core", "core/prompt.c", "REQUEST", 3),
+    ("core", "core/prompt.c", "BLOB", 4),
+    ("core", "core/prompt.c", "RECEIVE", 2),
+    ("core", "core/prompt.c", "ANSWER", 2),
+    ("core", "core/prompt.c", "FAIL", 2),
+]
+
+RULES = [
+    # Capabilities: who has one, and until when.
+    ("core", "core/cap.c", "th_slice_eq(cap->issuer->id, key->issuer);", "true;"),
+    ("core", "core/cap.c", "if (th_issuer_is_revoked(issuer)) {", "if (false) {"),
+    ("core", "core/cap.c", "!th_issuer_is_revoked(cap->issuer);", "true;"),
+    ("core", "core/cap.c",
+     "return !atomic_load_explicit(&cap->is_revoked, memory_order_acquire) &&", "return"),
+    ("core", "core/cap.c",
+     "!atomic_load_explicit(&other->is_revoked, memory_order_relaxed) &&", ""),
+    ("core", "core/cap.c", "issuer->count < TH_ISSUER_CAPS_MAX", "true"),
+    ("core", "core/cap.c", "if (params.bytes > TH_CAP_PARAMS_BYTES_MAX)", "if (false)"),
+    ("core", "core/cap.c", "if (++depth > TH_CAP_DEPTH_MAX)", "if (++depth > 9999)"),
+    ("core", "core/cap.c", "th_json_encode_sorted(json", "th_json_encode(json"),
+    ("core", "core/cap.c", "if (n > TH_CAPS_MAX)", "if (false)"),
+    ("core", "core/cap_json.c", "made.params.bytes > TH_CAP_PARAMS_BYTES_MAX", "false"),
+    ("core", "core/capset.c",
+     "return th_cap_is_messaging(cap) ? (const void *)th_cap_issuer(cap) : cap;",
+     "return th_cap_issuer(cap);"),
+    ("core", "core/capset.c",
+     "return at != NOWHERE && th_cap_is_valid(set->slots[at].cap);",
+     "return at != NOWHERE;"),
+    ("core", "core/capset.c",
+     "return at != NOWHERE && set->slots[at].cap == cap && th_cap_is_valid(cap);",
+     "return at != NOWHERE && set->slots[at].cap == cap;"),
+    ("core", "core/capset.c", "if (!th_cap_is_valid(cap)) {", "if (false) {"),
+    ("core", "core/capset.c", "return set->count < TH_CAPSET_MAX &&", "return"),
+    # On exit.
+    ("core", "core/on_exit.c", "if (!th_target_is_valid(requests[i].target))",
+     "if (false)"),
+    ("core", "core/on_exit.c", "if (more > TH_ON_EXIT_BYTES_MAX - bytes)", "if (false)"),
+    ("core", "core/on_exit.c", "if (n > TH_ON_EXIT_REQUESTS_MAX)", "if (false)"),
+    ("core", "core/on_exit_read.c", "n += found[n] != NULL;", "n += 1;"),
+    ("core", "core/on_exit_read.c", "if (n > TH_ON_EXIT_REQUESTS_MAX)", "if (false)"),
+    ("core", "core/on_exit_read.c", "byte > 255", "false"),
+    # How long a restart waits.
+    ("core", "core/life.h", "TH_BACKOFF_FIRST_MS 1000u", "TH_BACKOFF_FIRST_MS 2000u"),
+    ("core", "core/life.h", "TH_BACKOFF_MOST_MS 600000u", "TH_BACKOFF_MOST_MS 700000u"),
+    ("core", "core/life.h", "HEALTHY_LEAST_MS 5000u", "HEALTHY_LEAST_MS 4000u"),
+    ("core", "core/life.c", "backoff->restarts == 0 ||", ""),
+    ("core", "core/life.c", "ran_ms >= th", "ran_ms > th"),
+    ("core", "core/life.c", "? backoff->delay_ms * 2", "? backoff->delay_ms * 3"),
+    ("core", "core/prompt.c", "has_prompt ? TH_ANSWER_TO_PROMPTER : TH_ANSWER_TO_NOBODY",
+     "TH_ANSWER_TO_PROMPTER"),
+    # Who may command.
+    ("svc:command", "svc/command.c", "if (!row->is_open && !has_right)", "if (false)"),
+    ("svc:command", "svc/command.c", "if (address.node.bytes > 0)", "if (false)"),
+    ("svc:command", "svc/command.c", "if (body.bytes > most)", "if (false)"),
+    ("svc:command", "svc/command.c", "if (n > TH_KERNEL_COMMAND_CAPS_MAX)", "if (false)"),
+]
+
+CLOSED = ["InitializeProcess", "GrantCapabilities", "DropCapabilities", "SetOnExit",
+          "RunProcess", "KillProcess", "Shutdown"]
+RULES += [("svc:command", "svc/command.c", f'"{name}", NULL, false', f'"{name}", NULL, true')
+          for name in CLOSED]
+RULES += [("svc:command", "svc/command.c", f'"Debug", "{name}", false',
+           f'"Debug", "{name}", true') for name in ["ProcessMap", "Process", "HasCap"]]
