@@ -31,9 +31,9 @@
 /* Different capabilities of one issuer that are alive at a time. */
 #define TH_ISSUER_CAPS_MAX 16384
 
-/* What a message may carry, and what a process may hold. */
-#define TH_CAPS_MAX 1024
+/* What a process may hold; a list takes all of it. */
 #define TH_CAPSET_MAX 4096
+#define TH_CAPS_MAX TH_CAPSET_MAX
 #define TH_CAPSET_BYTES_MAX ((size_t)4 << 20) /* of their th_cap_bytes */
 
 /* The params that allow to send to their issuer, and those of the kernel's network. */

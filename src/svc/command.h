@@ -31,7 +31,7 @@
 #define TH_KERNEL_COMMAND_OPEN_BYTES_MAX 2048
 
 /* Capabilities in one command. */
-#define TH_KERNEL_COMMAND_CAPS_MAX TH_CAPS_MAX
+#define TH_KERNEL_COMMAND_CAPS_MAX 1024
 
 typedef enum th_kernel_command_kind {
     TH_KC_INITIALIZE,
