@@ -87,8 +87,11 @@ typedef struct th_world_ops {
     void (*unpark)(th_world *world, th_parker *parker);
 } th_world_ops;
 
+typedef struct th_disk_ops th_disk_ops; /* world/disk.h */
+
 struct th_world {
     const th_world_ops *ops;
+    const th_disk_ops *disk;
     bool is_simulated; /* one thread: whoever would wait must be stepped instead */
 };
 

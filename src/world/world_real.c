@@ -683,7 +683,7 @@ static const th_world_ops real_ops = {
 
 th_world *th_world_real(void)
 {
-    static th_world real = {&real_ops, false};
+    static th_world real = {.ops = &real_ops};
 
     return &real;
 }

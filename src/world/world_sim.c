@@ -614,7 +614,7 @@ th_err th_world_sim_new(th_world **out, uint64_t seed)
     if (made == NULL) {
         return TH_NOMEM;
     }
-    made->world = (th_world){&sim_ops, true};
+    made->world = (th_world){.ops = &sim_ops, .is_simulated = true};
     made->dice = seed;
     made->mono_ns = START_NS;
     made->disk_left = UINT64_MAX;
