@@ -1,6 +1,7 @@
 #include "world/world_real.h"
 
 #include "base/mem.h"
+#include "world/real_disk.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -125,8 +126,7 @@ static void real_dice(th_world *world, void *bytes, size_t n)
 
 /* --- Disk ------------------------------------------------------------------------- */
 
-/* What errno means to a caller; only what is the machine's own is a fault. */
-static th_err refused(const char *what, const char *path)
+th_err th_real_refused(const char *what, const char *path)
 {
     switch (errno) {
     case ENOENT:
@@ -143,6 +143,10 @@ static th_err refused(const char *what, const char *path)
     case ENXIO:
     case ENAMETOOLONG:
         return TH_INVALID;
+    case ENOSPC:
+    case EDQUOT:
+    case EFBIG:
+        return TH_QUOTA;
     case ENOMEM:
         return th_fault(TH_NOMEM, "%s %s", what, path);
     default:
@@ -179,7 +183,7 @@ static th_err read_some(int fd, const char *path, uint64_t offset, size_t bytes_
             return TH_NOMEM;
         }
         if (got < 0 && errno != EINTR) {
-            return refused("read", path);
+            return th_real_refused("read", path);
         }
         if (got == 0) {
             break;
@@ -203,7 +207,7 @@ static th_err real_file_read(th_world *world, const char *path, uint64_t offset,
 
     (void)world;
     if (fd < 0 || fstat(fd, &info) != 0) {
-        return refused("open", path);
+        return th_real_refused("open", path);
     }
     if (!S_ISREG(info.st_mode)) {
         return TH_INVALID;
@@ -217,8 +221,7 @@ static th_err real_file_read(th_world *world, const char *path, uint64_t offset,
     return out->failed ? TH_NOMEM : TH_OK;
 }
 
-/* Open the folder that @path lies in; *@name is what follows. */
-static int open_folder_of(const char *path, const char **name)
+int th_real_open_folder_of(const char *path, const char **name)
 {
     const char *slash = strrchr(path, '/');
     size_t n = slash == NULL || slash == path ? 1 : (size_t)(slash - path);
@@ -259,12 +262,12 @@ static bool write_new(int folder, const char *name, th_slice content)
 static th_err real_file_write(th_world *world, const char *path, th_slice content)
 {
     const char *name;
-    auto_fd folder = open_folder_of(path, &name);
+    auto_fd folder = th_real_open_folder_of(path, &name);
     char fresh[sizeof NEW_PREFIX + 16];
     th_err err;
 
     if (folder < 0) {
-        return refused("open folder of", path);
+        return th_real_refused("open folder of", path);
     }
     if (*name == '\0') {
         return TH_INVALID;
@@ -273,11 +276,11 @@ static th_err real_file_write(th_world *world, const char *path, th_slice conten
              (unsigned long long)th_world_dice_u64(world));
     if (!write_new(folder, fresh, content) ||
         renameat(folder, fresh, folder, name) != 0) {
-        err = refused("write", path);
+        err = th_real_refused("write", path);
         unlinkat(folder, fresh, 0);
         return err;
     }
-    return fsync(folder) == 0 ? TH_OK : refused("sync folder of", path);
+    return fsync(folder) == 0 ? TH_OK : th_real_refused("sync folder of", path);
 }
 
 static th_err real_file_info(th_world *world, const char *path, th_file_info *out)
@@ -286,7 +289,7 @@ static th_err real_file_info(th_world *world, const char *path, th_file_info *ou
 
     (void)world;
     if (stat(path, &info) != 0 && (errno != ENOENT || lstat(path, &info) != 0)) {
-        return refused("stat", path);
+        return th_real_refused("stat", path);
     }
     *out = (th_file_info){
         .kind = kind_of(info.st_mode),
@@ -299,7 +302,7 @@ static th_err real_file_info(th_world *world, const char *path, th_file_info *ou
 static th_err real_file_remove(th_world *world, const char *path)
 {
     (void)world;
-    return unlink(path) == 0 ? TH_OK : refused("remove", path);
+    return unlink(path) == 0 ? TH_OK : th_real_refused("remove", path);
 }
 
 static th_err real_file_resolve(th_world *world, const char *path, th_buf *out)
@@ -308,7 +311,7 @@ static th_err real_file_resolve(th_world *world, const char *path, th_buf *out)
 
     (void)world;
     if (real == NULL) {
-        return refused("resolve", path);
+        return th_real_refused("resolve", path);
     }
     th_buf_puts(out, real);
     free(real);
@@ -341,7 +344,7 @@ static th_err real_file_pin(th_world *world, const char *root, const char *path,
 
     (void)world;
     if (fd < 0) {
-        return errno == EXDEV ? TH_DENIED : refused("open beneath", root);
+        return errno == EXDEV ? TH_DENIED : th_real_refused("open beneath", root);
     }
     pin = th_calloc(1, sizeof *pin);
     if (pin == NULL) {
@@ -371,15 +374,16 @@ static th_err make_one(const char *path)
     struct stat info;
 
     if (mkdir(path, 0700) == 0) {
-        auto_fd parent = open_folder_of(path, &name);
+        auto_fd parent = th_real_open_folder_of(path, &name);
 
-        return parent >= 0 && fsync(parent) == 0 ? TH_OK : refused("sync", path);
+        return parent >= 0 && fsync(parent) == 0 ? TH_OK
+                                                 : th_real_refused("sync", path);
     }
     if (errno != EEXIST && errno != EROFS && errno != EACCES) {
-        return errno == ENOTDIR ? TH_INVALID : refused("make folder", path);
+        return errno == ENOTDIR ? TH_INVALID : th_real_refused("make folder", path);
     }
     if (stat(path, &info) != 0) {
-        return errno == ENOENT ? TH_DENIED : refused("make folder", path);
+        return errno == ENOENT ? TH_DENIED : th_real_refused("make folder", path);
     }
     return S_ISDIR(info.st_mode) ? TH_OK : TH_INVALID;
 }
@@ -437,13 +441,13 @@ static th_err list_folder(const char *path, th_buf *names, size_t *count)
     th_err err = TH_OK;
 
     if (folder == NULL) {
-        return errno == ENOTDIR ? TH_INVALID : refused("open folder", path);
+        return errno == ENOTDIR ? TH_INVALID : th_real_refused("open folder", path);
     }
     for (errno = 0; (entry = readdir(folder)) != NULL; errno = 0) {
         put_entry(names, count, folder, entry);
     }
     if (errno != 0) {
-        err = refused("read folder", path);
+        err = th_real_refused("read folder", path);
     } else if (names->failed) {
         err = TH_NOMEM;
     }
@@ -486,10 +490,10 @@ static th_err take_lock(int fd, const char *path)
     int n = snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
 
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        return errno == EWOULDBLOCK ? TH_EXISTS : refused("lock", path);
+        return errno == EWOULDBLOCK ? TH_EXISTS : th_real_refused("lock", path);
     }
     if (ftruncate(fd, 0) != 0 || !write_all(fd, th_slice_of(pid, (size_t)n))) {
-        return refused("lock", path);
+        return th_real_refused("lock", path);
     }
     return TH_OK;
 }
@@ -505,7 +509,7 @@ static th_err real_folder_lock(th_world *world, const char *path, th_lock **out)
 
     (void)world;
     if (fd < 0) {
-        return refused("lock", path);
+        return th_real_refused("lock", path);
     }
     err = take_lock(fd, path);
     if (err != TH_OK) {
@@ -683,7 +687,7 @@ static const th_world_ops real_ops = {
 
 th_world *th_world_real(void)
 {
-    static th_world real = {.ops = &real_ops};
+    static th_world real = {&real_ops, &th_disk_real_ops, .is_simulated = false};
 
     return &real;
 }

@@ -1,72 +1,38 @@
 #include "world/world_sim.h"
 
-#include "base/list.h"
 #include "base/mem.h"
+#include "world/sim_world.h"
 
 #include <string.h>
 
 /*
  * The simulated world.
  *
- * Its disk is one list of files and folders, sorted by path: small, and enough.
- * Paths are kept without needless slashes; "/" and "." are always there. A failure
- * that a test asked for is not logged.
+ * Its disk is sim_disk.c; here are the operations by path, and those on files that are
+ * held open are in world_disk_sim.c. A path is made tidy first; "/" and "." are always
+ * there. A failure that a test asked for is not logged.
  */
-typedef struct sim_file {
-    th_list link;
-    char *path;
-    th_file_kind kind;
-    th_buf content;
-    int64_t modified_ns;
-    bool is_locked;
-} sim_file;
-
-TH_AUTO_FREE(char, th_free)
-
-typedef struct sim_world {
-    th_world world;
-    uint64_t dice;
-    int64_t mono_ns;
-    th_list files;
-    uint64_t disk_left; /* operations until all fail; UINT64_MAX: for ever */
-} sim_world;
-
 struct th_parker {
     bool permit;
 };
 
 struct th_lock {
-    char *path;
+    th_sim_file *folder; /* a reference */
 };
 
 #define START_NS TH_S                        /* of the monotonic clock */
 #define WALL_NS (INT64_C(1767225600) * TH_S) /* 2026-01-01, at START_NS */
 
-static sim_world *sim(th_world *world)
-{
-    return th_container_of(world, sim_world, world);
-}
-
 /* --- Clocks and dice -------------------------------------------------------------- */
 
 static th_mono sim_mono(th_world *world)
 {
-    return (th_mono){sim(world)->mono_ns};
+    return (th_mono){th_sim(world)->mono_ns};
 }
 
 static th_wall sim_wall(th_world *world)
 {
-    return (th_wall){WALL_NS + sim(world)->mono_ns - START_NS};
-}
-
-/* splitmix64 */
-static uint64_t roll(uint64_t *state)
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
+    return (th_wall){WALL_NS + th_sim(world)->mono_ns - START_NS};
 }
 
 static void sim_dice(th_world *world, void *bytes, size_t n)
@@ -74,7 +40,7 @@ static void sim_dice(th_world *world, void *bytes, size_t n)
     char *at = bytes;
 
     while (n > 0) {
-        uint64_t word = roll(&sim(world)->dice);
+        uint64_t word = th_sim_roll(&th_sim(world)->dice);
         size_t part = n < sizeof word ? n : sizeof word;
 
         memcpy(at, &word, part);
@@ -85,8 +51,8 @@ static void sim_dice(th_world *world, void *bytes, size_t n)
 
 static void sim_advance(th_world *world, th_mono to)
 {
-    if (to.ns > sim(world)->mono_ns) {
-        sim(world)->mono_ns = to.ns;
+    if (to.ns > th_sim(world)->mono_ns) {
+        th_sim(world)->mono_ns = to.ns;
     }
 }
 
@@ -97,24 +63,23 @@ void th_world_sim_advance(th_world *world, th_mono to)
 
 /* --- Disk ------------------------------------------------------------------------- */
 
-static bool disk_works(th_world *world)
-{
-    sim_world *in = sim(world);
-
-    if (in->disk_left == 0) {
-        return false;
-    }
-    in->disk_left -= in->disk_left != UINT64_MAX;
-    return true;
-}
-
 void th_world_sim_disk_fails_after(th_world *world, uint64_t n)
 {
-    sim(world)->disk_left = n;
+    th_sim(world)->disk.left = n;
 }
 
-/* A copy of @path without doubled and last slashes, or NULL. */
-static char *tidy(const char *path)
+void th_world_sim_disk_holds(th_world *world, uint64_t bytes)
+{
+    th_sim(world)->disk.room = bytes;
+}
+
+void th_world_sim_disk_watch(th_world *world, th_sim_watch *watch, void *context)
+{
+    th_sim(world)->disk.watch = watch;
+    th_sim(world)->disk.watch_context = context;
+}
+
+char *th_sim_tidy(const char *path)
 {
     char *copy = th_strndup(path, strlen(path));
     size_t n = 0;
@@ -131,8 +96,7 @@ static char *tidy(const char *path)
     return copy;
 }
 
-/* The folder that tidy @path lies in, or NULL. */
-static char *folder_of(const char *path)
+char *th_sim_folder_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
@@ -142,70 +106,30 @@ static char *folder_of(const char *path)
     return th_strndup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
-static sim_file *find(sim_world *in, const char *path)
+bool th_sim_is_folder(th_world *world, const char *path)
 {
-    TH_LIST_EACH(node, &in->files)
-    {
-        sim_file *file = th_container_of(node, sim_file, link);
-
-        if (strcmp(file->path, path) == 0) {
-            return file;
-        }
-    }
-    return NULL;
-}
-
-static bool is_folder(sim_world *in, const char *path)
-{
-    sim_file *file = find(in, path);
+    th_sim_file *file = th_sim_disk_find(&th_sim(world)->disk, path);
 
     return strcmp(path, "/") == 0 || strcmp(path, ".") == 0 ||
            (file != NULL && file->kind == TH_FILE_FOLDER);
 }
 
-static sim_file *free_file(sim_file *file)
+static th_err ask(th_world *world, th_sim_op op, const char *path)
 {
-    th_list_remove(&file->link);
-    th_buf_deinit(&file->content);
-    th_free(file->path);
-    return th_free(file);
-}
-
-static sim_file *make(sim_world *in, const char *path, th_file_kind kind)
-{
-    sim_file *file = th_calloc(1, sizeof *file);
-    th_list *after = in->files.next;
-
-    if (file == NULL) {
-        return NULL;
-    }
-    th_list_init(&file->link);
-    file->kind = kind;
-    file->path = th_strndup(path, strlen(path));
-    if (file->path == NULL) {
-        return free_file(file);
-    }
-    while (after != &in->files &&
-           strcmp(th_container_of(after, sim_file, link)->path, path) < 0) {
-        after = after->next;
-    }
-    th_list_push(after, &file->link);
-    return file;
+    return th_sim_disk_ask(&th_sim(world)->disk, op, path);
 }
 
 /* The file or folder at @path, which is not tidy, for an operation of the disk. */
-static th_err look(th_world *world, const char *path, sim_file **out)
+static th_err look(th_world *world, th_sim_op op, const char *path, th_sim_file **out)
 {
-    th_auto(char) tidied = tidy(path);
-    sim_file *file;
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_err err = tidied == NULL ? TH_NOMEM : ask(world, op, tidied);
+    th_sim_file *file;
 
-    if (tidied == NULL) {
-        return TH_NOMEM;
+    if (err != TH_OK) {
+        return err;
     }
-    if (!disk_works(world)) {
-        return TH_IO;
-    }
-    file = find(sim(world), tidied);
+    file = th_sim_disk_find(&th_sim(world)->disk, tidied);
     if (file == NULL) {
         return TH_NOT_FOUND;
     }
@@ -216,8 +140,8 @@ static th_err look(th_world *world, const char *path, sim_file **out)
 static th_err sim_file_read(th_world *world, const char *path, uint64_t offset,
                             size_t bytes_max, th_buf *out)
 {
-    sim_file *file = NULL;
-    th_err err = look(world, path, &file);
+    th_sim_file *file = NULL;
+    th_err err = look(world, TH_SIM_READ, path, &file);
     size_t left;
 
     if (err != TH_OK) {
@@ -233,57 +157,48 @@ static th_err sim_file_read(th_world *world, const char *path, uint64_t offset,
     return out->failed ? TH_NOMEM : TH_OK;
 }
 
-/* Put @content at tidy @path; its folder is there. */
-static th_err put_file(th_world *world, const char *path, th_slice content)
+/* Put @content at tidy @path in @folder, which is there: whole and durable. */
+static th_err put_file(th_world *world, const char *folder, const char *path,
+                       th_slice content)
 {
-    sim_file *file = find(sim(world), path);
-    th_auto_buf fresh = TH_BUF_INIT;
+    th_sim_disk *disk = &th_sim(world)->disk;
+    th_sim_file *file = th_sim_disk_find(disk, path);
+    th_err err;
 
-    if (file == NULL ? is_folder(sim(world), path) : file->kind != TH_FILE_REGULAR) {
+    if (file == NULL ? th_sim_is_folder(world, path) : file->kind != TH_FILE_REGULAR) {
         return TH_INVALID;
     }
-    th_buf_put(&fresh, content.at, content.bytes);
-    if (fresh.failed) {
-        return TH_NOMEM;
+    err = th_sim_disk_make(disk, path, TH_FILE_REGULAR, content, &file);
+    if (err == TH_OK) {
+        file->modified_ns = sim_wall(world).ns;
+        th_sim_disk_sync_names(disk, folder);
     }
-    if (file == NULL) {
-        file = make(sim(world), path, TH_FILE_REGULAR);
-    }
-    if (file == NULL) {
-        return TH_NOMEM;
-    }
-    th_buf_deinit(&file->content);
-    file->content = fresh;
-    fresh = TH_BUF_INIT;
-    file->modified_ns = sim_wall(world).ns;
-    return TH_OK;
+    return err;
 }
 
 static th_err sim_file_write(th_world *world, const char *path, th_slice content)
 {
-    th_auto(char) tidied = tidy(path);
-    th_auto(char) folder = tidied == NULL ? NULL : folder_of(tidied);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_auto(char) folder = tidied == NULL ? NULL : th_sim_folder_of(tidied);
+    th_err err = folder == NULL ? TH_NOMEM : ask(world, TH_SIM_WRITE, tidied);
     size_t n = strlen(path);
 
-    if (folder == NULL) {
-        return TH_NOMEM;
+    if (err != TH_OK) {
+        return err;
     }
-    if (!disk_works(world)) {
-        return TH_IO;
-    }
-    if (!is_folder(sim(world), folder)) {
+    if (!th_sim_is_folder(world, folder)) {
         return TH_NOT_FOUND;
     }
     if (n == 0 || path[n - 1] == '/') {
         return TH_INVALID;
     }
-    return put_file(world, tidied, content);
+    return put_file(world, folder, tidied, content);
 }
 
 static th_err sim_file_info(th_world *world, const char *path, th_file_info *out)
 {
-    sim_file *file = NULL;
-    th_err err = look(world, path, &file);
+    th_sim_file *file = NULL;
+    th_err err = look(world, TH_SIM_READ, path, &file);
 
     if (err == TH_OK) {
         *out = (th_file_info){file->kind, file->content.bytes, file->modified_ns};
@@ -293,8 +208,9 @@ static th_err sim_file_info(th_world *world, const char *path, th_file_info *out
 
 static th_err sim_file_remove(th_world *world, const char *path)
 {
-    sim_file *file = NULL;
-    th_err err = look(world, path, &file);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_sim_file *file = NULL;
+    th_err err = tidied == NULL ? TH_NOMEM : look(world, TH_SIM_NAME, tidied, &file);
 
     if (err != TH_OK) {
         return err;
@@ -302,26 +218,32 @@ static th_err sim_file_remove(th_world *world, const char *path)
     if (file->kind != TH_FILE_REGULAR) {
         return TH_INVALID;
     }
-    free_file(file);
-    return TH_OK;
+    return th_sim_disk_remove(&th_sim(world)->disk, tidied);
 }
 
+/* Durable, as what is made in it may be. */
 static th_err make_folder(th_world *world, const char *path)
 {
-    sim_file *made;
+    th_sim_disk *disk = &th_sim(world)->disk;
+    th_auto(char) folder = th_sim_folder_of(path);
+    th_sim_file *made;
+    th_err err;
 
-    if (is_folder(sim(world), path)) {
-        return TH_OK;
-    }
-    if (find(sim(world), path) != NULL) {
-        return TH_INVALID;
-    }
-    made = make(sim(world), path, TH_FILE_FOLDER);
-    if (made == NULL) {
+    if (folder == NULL) {
         return TH_NOMEM;
     }
-    made->modified_ns = sim_wall(world).ns;
-    return TH_OK;
+    if (th_sim_is_folder(world, path)) {
+        return TH_OK;
+    }
+    if (th_sim_disk_find(disk, path) != NULL) {
+        return TH_INVALID;
+    }
+    err = th_sim_disk_make(disk, path, TH_FILE_FOLDER, th_slice_of(NULL, 0), &made);
+    if (err == TH_OK) {
+        made->modified_ns = sim_wall(world).ns;
+        th_sim_disk_sync_names(disk, folder);
+    }
+    return err;
 }
 
 /* Make tidy @path and the folders above it; changes @path and restores it. */
@@ -343,64 +265,43 @@ static th_err make_folders(th_world *world, char *path)
 
 static th_err sim_folder_make(th_world *world, const char *path)
 {
-    th_auto(char) tidied = tidy(path);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_err err = tidied == NULL ? TH_NOMEM : ask(world, TH_SIM_NAME, tidied);
 
-    if (tidied == NULL) {
-        return TH_NOMEM;
-    }
-    if (!disk_works(world)) {
-        return TH_IO;
-    }
-    return make_folders(world, tidied);
+    return err == TH_OK ? make_folders(world, tidied) : err;
 }
 
 th_err th_world_sim_put(th_world *world, const char *path, th_slice content)
 {
-    th_auto(char) tidied = tidy(path);
-    th_auto(char) folder = tidied == NULL ? NULL : folder_of(tidied);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_auto(char) folder = tidied == NULL ? NULL : th_sim_folder_of(tidied);
     th_err err = folder == NULL ? TH_NOMEM : make_folders(world, folder);
 
-    return err == TH_OK ? put_file(world, tidied, content) : err;
-}
-
-/* What follows "@folder/" in @path if @path lies right in it, or NULL. */
-static const char *name_in(const char *folder, const char *path)
-{
-    size_t n = strlen(folder);
-
-    if (strcmp(folder, ".") == 0) {
-        return strchr(path, '/') == NULL ? path : NULL;
-    }
-    n -= strcmp(folder, "/") == 0;
-    if (strncmp(path, folder, n) != 0 || path[n] != '/') {
-        return NULL;
-    }
-    return strchr(path + n + 1, '/') == NULL ? path + n + 1 : NULL;
+    return err == TH_OK ? put_file(world, folder, tidied, content) : err;
 }
 
 /* Names are copied first, each behind a byte for its kind: @each may change things. */
 static th_err sim_folder_each(th_world *world, const char *path, th_file_each *each,
                               void *context)
 {
-    th_auto(char) folder = tidy(path);
+    th_auto(char) folder = th_sim_tidy(path);
     th_auto_buf names = TH_BUF_INIT;
+    th_sim_disk *disk = &th_sim(world)->disk;
+    th_err err = folder == NULL ? TH_NOMEM : ask(world, TH_SIM_READ, folder);
 
-    if (folder == NULL) {
-        return TH_NOMEM;
+    if (err != TH_OK) {
+        return err;
     }
-    if (!disk_works(world)) {
-        return TH_IO;
+    if (!th_sim_is_folder(world, folder)) {
+        return th_sim_disk_find(disk, folder) == NULL ? TH_NOT_FOUND : TH_INVALID;
     }
-    if (!is_folder(sim(world), folder)) {
-        return find(sim(world), folder) == NULL ? TH_NOT_FOUND : TH_INVALID;
-    }
-    TH_LIST_EACH(node, &sim(world)->files)
+    TH_LIST_EACH(node, &disk->names)
     {
-        sim_file *file = th_container_of(node, sim_file, link);
-        const char *name = name_in(folder, file->path);
+        th_sim_name *each_name = th_container_of(node, th_sim_name, link);
+        const char *name = th_sim_disk_name_in(folder, each_name->path);
 
         if (name != NULL) {
-            th_buf_putc(&names, (char)file->kind);
+            th_buf_putc(&names, (char)each_name->file->kind);
             th_buf_put(&names, name, strlen(name) + 1);
         }
     }
@@ -416,19 +317,20 @@ static th_err sim_folder_each(th_world *world, const char *path, th_file_each *e
 }
 
 /* As in the real world, a file of name "lock" shows whose the folder is. */
-static th_err put_lock(th_world *world, sim_file *folder)
+static th_err put_lock(th_world *world, const char *folder)
 {
     th_auto_buf path = TH_BUF_INIT;
 
-    th_buf_putf(&path, "%s/lock", folder->path);
+    th_buf_putf(&path, "%s/lock", folder);
     return path.failed ? TH_NOMEM
-                       : put_file(world, th_buf_text(&path), TH_SLICE("1\n"));
+                       : put_file(world, folder, th_buf_text(&path), TH_SLICE("1\n"));
 }
 
 static th_err sim_folder_lock(th_world *world, const char *path, th_lock **out)
 {
-    sim_file *folder = NULL;
-    th_err err = look(world, path, &folder);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_sim_file *folder = NULL;
+    th_err err = tidied == NULL ? TH_NOMEM : look(world, TH_SIM_NAME, tidied, &folder);
     th_lock *lock;
 
     if (err != TH_OK) {
@@ -440,18 +342,15 @@ static th_err sim_folder_lock(th_world *world, const char *path, th_lock **out)
     if (folder->is_locked) {
         return TH_EXISTS;
     }
-    err = put_lock(world, folder);
+    err = put_lock(world, tidied);
     if (err != TH_OK) {
         return err;
     }
     lock = th_calloc(1, sizeof *lock);
-    if (lock != NULL) {
-        lock->path = th_strndup(folder->path, strlen(folder->path));
-    }
-    if (lock == NULL || lock->path == NULL) {
-        th_free(lock);
+    if (lock == NULL) {
         return TH_NOMEM;
     }
+    lock->folder = th_sim_file_ref(folder);
     folder->is_locked = true;
     *out = lock;
     return TH_OK;
@@ -459,12 +358,9 @@ static th_err sim_folder_lock(th_world *world, const char *path, th_lock **out)
 
 static void sim_folder_unlock(th_world *world, th_lock *lock)
 {
-    sim_file *folder = find(sim(world), lock->path);
-
-    if (folder != NULL) {
-        folder->is_locked = false;
-    }
-    th_free(lock->path);
+    (void)world;
+    lock->folder->is_locked = false;
+    th_sim_file_unref(lock->folder);
     th_free(lock);
 }
 
@@ -524,9 +420,9 @@ static void sim_unpark(th_world *world, th_parker *parker)
 /* There are no links, and paths begin where they like. */
 static th_err sim_file_resolve(th_world *world, const char *path, th_buf *out)
 {
-    th_auto(char) tidied = tidy(path);
-    sim_file *file = NULL;
-    th_err err = tidied == NULL ? TH_NOMEM : look(world, path, &file);
+    th_auto(char) tidied = th_sim_tidy(path);
+    th_sim_file *file = NULL;
+    th_err err = tidied == NULL ? TH_NOMEM : look(world, TH_SIM_READ, path, &file);
 
     if (err != TH_OK) {
         return err;
@@ -549,7 +445,7 @@ static th_err sim_file_pin(th_world *world, const char *root, const char *path,
                            th_pin **out)
 {
     th_auto_buf whole = TH_BUF_INIT;
-    sim_file *file = NULL;
+    th_sim_file *file = NULL;
     th_pin *pin;
     th_err err;
 
@@ -557,7 +453,7 @@ static th_err sim_file_pin(th_world *world, const char *root, const char *path,
         return TH_DENIED;
     }
     th_buf_putf(&whole, "%s%s%s", root, *path == '\0' ? "" : "/", path);
-    err = whole.failed ? TH_NOMEM : look(world, whole.at, &file);
+    err = whole.failed ? TH_NOMEM : look(world, TH_SIM_READ, whole.at, &file);
     if (err != TH_OK) {
         return err;
     }
@@ -565,7 +461,7 @@ static th_err sim_file_pin(th_world *world, const char *root, const char *path,
     if (pin == NULL) {
         return TH_NOMEM;
     }
-    pin->path = tidy(whole.at);
+    pin->path = th_sim_tidy(whole.at);
     if (pin->path == NULL) {
         th_free(pin);
         return TH_NOMEM;
@@ -607,33 +503,53 @@ static const th_world_ops sim_ops = {
     .unpark = sim_unpark,
 };
 
+static th_sim_world *new_sim(uint64_t seed)
+{
+    th_sim_world *made = th_calloc(1, sizeof *made);
+
+    if (made != NULL) {
+        made->world = (th_world){&sim_ops, &th_disk_sim_ops, .is_simulated = true};
+        made->dice = seed;
+        made->mono_ns = START_NS;
+        th_sim_disk_init(&made->disk);
+    }
+    return made;
+}
+
 th_err th_world_sim_new(th_world **out, uint64_t seed)
 {
-    sim_world *made = th_calloc(1, sizeof *made);
+    th_sim_world *made = new_sim(seed);
 
     if (made == NULL) {
         return TH_NOMEM;
     }
-    made->world = (th_world){.ops = &sim_ops, .is_simulated = true};
-    made->dice = seed;
-    made->mono_ns = START_NS;
-    made->disk_left = UINT64_MAX;
-    th_list_init(&made->files);
+    *out = &made->world;
+    return TH_OK;
+}
+
+th_err th_world_sim_crash(th_world *world, uint64_t seed, th_world **out)
+{
+    th_sim_world *made = new_sim(seed);
+    th_err err;
+
+    if (made == NULL) {
+        return TH_NOMEM;
+    }
+    made->mono_ns = th_sim(world)->mono_ns;
+    err = th_sim_disk_crash(&th_sim(world)->disk, &made->dice, &made->disk);
+    if (err != TH_OK) {
+        th_world_sim_free(&made->world);
+        return err;
+    }
     *out = &made->world;
     return TH_OK;
 }
 
 th_world *th_world_sim_free(th_world *world)
 {
-    sim_world *in;
-
-    if (world == NULL) {
-        return NULL;
+    if (world != NULL) {
+        th_sim_disk_deinit(&th_sim(world)->disk);
+        th_free(th_sim(world));
     }
-    in = sim(world);
-    while (!th_list_is_empty(&in->files)) {
-        free_file(th_container_of(in->files.next, sim_file, link));
-    }
-    th_free(in);
     return NULL;
 }

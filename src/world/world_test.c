@@ -2,61 +2,7 @@
  * What both worlds promise: each test here runs in the real one and in a simulated
  * one, in an empty folder of its own.
  */
-#include "world/world.h"
-
-#include "base/test.h"
-#include "world/world_real.h"
-#include "world/world_sim.h"
-
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-
-typedef void promise(th_world *world, const char *root);
-
-static int remove_one(const char *path, const struct stat *info, int type,
-                      struct FTW *walk)
-{
-    (void)info;
-    (void)type;
-    (void)walk;
-    return remove(path);
-}
-
-static void in_both_worlds(promise *holds)
-{
-    char root[] = "/tmp/thole-test-XXXXXX";
-    th_world *simulated = NULL;
-
-    T_EQ(th_world_sim_new(&simulated, 1), TH_OK);
-    T_EQ(th_world_folder_make(simulated, "/tmp/root"), TH_OK);
-    holds(simulated, "/tmp/root");
-    th_world_sim_free(simulated);
-
-    T_NOT_NULL(mkdtemp(root));
-    holds(th_world_real(), root);
-    T_EQ(nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
-}
-
-#define PROMISE(name)                                                                  \
-    static void name(th_world *world, const char *root);                               \
-    TEST(world, name)                                                                  \
-    {                                                                                  \
-        in_both_worlds(name);                                                          \
-    }                                                                                  \
-    static void name(th_world *world, const char *root)
-
-/* "@root/@name", until the next call but three. */
-static const char *in(const char *root, const char *name)
-{
-    static char paths[4][256];
-    static unsigned next;
-    char *path = paths[next++ % 4];
-
-    snprintf(path, sizeof paths[0], "%s/%s", root, name);
-    return path;
-}
+#include "world/world_testing.h"
 
 static void put(th_world *world, const char *path, const char *content)
 {
