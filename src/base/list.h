@@ -66,6 +66,18 @@ static inline th_list *th_list_pop(th_list *list)
     return node;
 }
 
+/* Put all of @from behind the last of @list. */
+static inline void th_list_move(th_list *list, th_list *from)
+{
+    if (!th_list_is_empty(from)) {
+        from->next->prev = list->prev;
+        list->prev->next = from->next;
+        from->prev->next = list;
+        list->prev = from->prev;
+        th_list_init(from);
+    }
+}
+
 #define TH_LIST_EACH(node, list)                                                       \
     for (th_list *node = (list)->next, *node##_next = node->next; node != (list);      \
          node = node##_next, node##_next = node->next)

@@ -78,3 +78,23 @@ TEST(list, a_walk_may_take_out_the_node_it_stands_at)
     }
     T_EQ(numbers(&list), 135);
 }
+
+TEST(list, all_of_one_goes_behind_the_last_of_another)
+{
+    th_list list, from;
+    item a = {1, {0}}, b = {2, {0}}, c = {3, {0}};
+
+    th_list_init(&list);
+    th_list_init(&from);
+    th_list_move(&list, &from);
+    T_EQ(numbers(&list), 0);
+    th_list_push(&from, &a.link);
+    th_list_move(&list, &from);
+    T_TRUE(th_list_is_empty(&from));
+    th_list_push(&from, &b.link);
+    th_list_push(&from, &c.link);
+    th_list_move(&list, &from);
+    T_EQ(numbers(&list), 123);
+    T_EQ(numbers(&from), 0);
+    T_TRUE(list.prev == &c.link && c.link.prev == &b.link && b.link.prev == &a.link);
+}

@@ -130,10 +130,13 @@ th_err th_store_submit(th_store *store, th_store_job *job);
 bool th_store_step(th_store *store);
 
 /*
- * Do every job that was accepted, then give everything back. No other thread submits
- * any more when this returns. Takes NULL, returns NULL.
+ * Do every job that was accepted, then give everything back. No other thread submits any
+ * more when this is called; `done` may, and gets STOPPING. Takes NULL, returns NULL.
  */
 th_store *th_store_close(th_store *store);
+
+/* For tests, before start: bring the log into the file when it has so many pages. */
+void th_store_set_log_pages(th_store *store, unsigned pages);
 
 TH_AUTO_FREE(th_store, th_store_close)
 

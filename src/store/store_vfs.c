@@ -1,0 +1,298 @@
+#include "store/store_vfs.h"
+
+#include "base/own.h"
+#include "world/disk.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * SQLite is told of a disk whose sectors are written whole or not at all and whose
+ * writes come in any order (TH_DISK_SECTOR_BYTES). What it takes as a sector is a page:
+ * bytes beside those that are written stay as they are.
+ */
+#define SECTOR_BYTES 4096
+#define PATH_BYTES_MAX 4096
+
+/* 1970 in days of the Julian calendar, in milliseconds. */
+#define JULIAN_1970_MS INT64_C(210866760000000)
+
+typedef struct vfs_file {
+    sqlite3_file base;
+    th_store_vfs *vfs;
+    th_disk_file *file;
+    const char *path; /* SQLite's, while it is open */
+    bool is_name_new; /* its name is not known to be durable */
+} vfs_file;
+
+static th_store_vfs *vfs_of(sqlite3_vfs *vfs)
+{
+    return th_container_of(vfs, th_store_vfs, vfs);
+}
+
+static vfs_file *file_of(sqlite3_file *file)
+{
+    return th_container_of(file, vfs_file, base);
+}
+
+/* What SQLite is told of @err, @otherwise by default. */
+static int failed(th_store_vfs *vfs, th_err err, int otherwise)
+{
+    if (err == TH_OK) {
+        return SQLITE_OK;
+    }
+    vfs->err = err;
+    return err == TH_QUOTA ? SQLITE_FULL : err == TH_NOMEM ? SQLITE_NOMEM : otherwise;
+}
+
+/* --- An open file ----------------------------------------------------------------- */
+
+static int close_file(sqlite3_file *base)
+{
+    vfs_file *file = file_of(base);
+
+    th_disk_close(file->vfs->world, file->file);
+    file->file = NULL;
+    return SQLITE_OK;
+}
+
+static int read_file(sqlite3_file *base, void *into, int bytes, sqlite3_int64 offset)
+{
+    vfs_file *file = file_of(base);
+    size_t got = 0;
+    th_err err = th_disk_read(file->vfs->world, file->file, (uint64_t)offset, into,
+                              (size_t)bytes, &got);
+
+    if (err != TH_OK) {
+        return failed(file->vfs, err, SQLITE_IOERR_READ);
+    }
+    if (got < (size_t)bytes) {
+        memset((char *)into + got, 0, (size_t)bytes - got);
+        return SQLITE_IOERR_SHORT_READ;
+    }
+    return SQLITE_OK;
+}
+
+static int write_file(sqlite3_file *base, const void *from, int bytes,
+                      sqlite3_int64 offset)
+{
+    vfs_file *file = file_of(base);
+
+    return failed(file->vfs,
+                  th_disk_write(file->vfs->world, file->file, (uint64_t)offset,
+                                th_slice_of(from, (size_t)bytes)),
+                  SQLITE_IOERR_WRITE);
+}
+
+static int truncate_file(sqlite3_file *base, sqlite3_int64 bytes)
+{
+    vfs_file *file = file_of(base);
+
+    return failed(file->vfs,
+                  th_disk_truncate(file->vfs->world, file->file, (uint64_t)bytes),
+                  SQLITE_IOERR_TRUNCATE);
+}
+
+static int sync_file(sqlite3_file *base, int flags)
+{
+    vfs_file *file = file_of(base);
+    th_world *world = file->vfs->world;
+    th_err err = th_disk_sync(world, file->file);
+
+    (void)flags;
+    if (err == TH_OK && file->is_name_new) {
+        err = th_disk_sync_folder(world, file->path);
+        file->is_name_new = err != TH_OK;
+    }
+    return failed(file->vfs, err, SQLITE_IOERR_FSYNC);
+}
+
+static int size_file(sqlite3_file *base, sqlite3_int64 *out)
+{
+    vfs_file *file = file_of(base);
+    uint64_t bytes = 0;
+    th_err err = th_disk_size(file->vfs->world, file->file, &bytes);
+
+    *out = (sqlite3_int64)bytes;
+    return failed(file->vfs, err, SQLITE_IOERR_FSTAT);
+}
+
+/* Nobody else has the file. */
+static int lock_file(sqlite3_file *base, int level)
+{
+    (void)base;
+    (void)level;
+    return SQLITE_OK;
+}
+
+static int is_locked_file(sqlite3_file *base, int *out)
+{
+    (void)base;
+    *out = 0;
+    return SQLITE_OK;
+}
+
+static int control_file(sqlite3_file *base, int operation, void *argument)
+{
+    (void)base;
+    (void)operation;
+    (void)argument;
+    return SQLITE_NOTFOUND;
+}
+
+static int sector_bytes(sqlite3_file *base)
+{
+    (void)base;
+    return SECTOR_BYTES;
+}
+
+static int characteristics(sqlite3_file *base)
+{
+    (void)base;
+    return SQLITE_IOCAP_POWERSAFE_OVERWRITE;
+}
+
+static const sqlite3_io_methods file_methods = {
+    .iVersion = 1, /* later ones can share memory */
+    .xClose = close_file,
+    .xRead = read_file,
+    .xWrite = write_file,
+    .xTruncate = truncate_file,
+    .xSync = sync_file,
+    .xFileSize = size_file,
+    .xLock = lock_file,
+    .xUnlock = lock_file,
+    .xCheckReservedLock = is_locked_file,
+    .xFileControl = control_file,
+    .xSectorSize = sector_bytes,
+    .xDeviceCharacteristics = characteristics,
+};
+
+/* --- Files by path ---------------------------------------------------------------- */
+
+static int open_file(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *out,
+                     int flags, int *flags_out)
+{
+    th_store_vfs *vfs = vfs_of(base);
+    vfs_file *file = file_of(out);
+    bool created = false;
+    th_err err;
+
+    memset(file, 0, sizeof *file);
+    if (path == NULL) {
+        return failed(vfs, TH_UNSUPPORTED, SQLITE_CANTOPEN);
+    }
+    err =
+        th_disk_open(vfs->world, path,
+                     (flags & SQLITE_OPEN_CREATE) != 0 ? &created : NULL, &file->file);
+    if (err != TH_OK) {
+        return failed(vfs, err, SQLITE_CANTOPEN);
+    }
+    file->base.pMethods = &file_methods;
+    file->vfs = vfs;
+    file->path = path;
+    file->is_name_new = created;
+    if (flags_out != NULL) {
+        *flags_out = flags;
+    }
+    return SQLITE_OK;
+}
+
+static int remove_file(sqlite3_vfs *base, const char *path, int is_synced)
+{
+    th_store_vfs *vfs = vfs_of(base);
+    th_err err = th_world_file_remove(vfs->world, path);
+
+    if (err == TH_NOT_FOUND) {
+        return SQLITE_IOERR_DELETE_NOENT;
+    }
+    if (err == TH_OK && is_synced != 0) {
+        err = th_disk_sync_folder(vfs->world, path);
+    }
+    return failed(vfs, err, SQLITE_IOERR_DELETE);
+}
+
+/* An empty file counts as none, as with SQLite's own. */
+static int find_file(sqlite3_vfs *base, const char *path, int flags, int *out)
+{
+    th_store_vfs *vfs = vfs_of(base);
+    th_file_info info;
+    th_err err = th_world_file_info(vfs->world, path, &info);
+
+    *out = err == TH_OK && (flags != SQLITE_ACCESS_EXISTS || info.bytes > 0);
+    return err == TH_NOT_FOUND ? SQLITE_OK : failed(vfs, err, SQLITE_IOERR_ACCESS);
+}
+
+static int full_path(sqlite3_vfs *base, const char *path, int room, char *out)
+{
+    (void)base;
+    return snprintf(out, (size_t)room, "%s", path) < room ? SQLITE_OK : SQLITE_CANTOPEN;
+}
+
+/* --- The rest of a world ---------------------------------------------------------- */
+
+static int throw_dice(sqlite3_vfs *base, int bytes, char *out)
+{
+    th_world_dice(vfs_of(base)->world, out, (size_t)bytes);
+    return bytes;
+}
+
+/* To wait would be for a lock of somebody else's. */
+static int sleep_us(sqlite3_vfs *base, int us)
+{
+    (void)base;
+    return us;
+}
+
+static int time_ms(sqlite3_vfs *base, sqlite3_int64 *out)
+{
+    *out = th_world_wall(vfs_of(base)->world).ns / TH_MS + JULIAN_1970_MS;
+    return SQLITE_OK;
+}
+
+static int time_days(sqlite3_vfs *base, double *out)
+{
+    sqlite3_int64 ms;
+
+    time_ms(base, &ms);
+    *out = (double)ms / 86400000.0;
+    return SQLITE_OK;
+}
+
+static int last_error(sqlite3_vfs *base, int room, char *out)
+{
+    (void)base;
+    (void)room;
+    (void)out;
+    return 0;
+}
+
+void th_store_vfs_init(th_store_vfs *vfs, th_world *world)
+{
+    *vfs = (th_store_vfs){
+        .vfs =
+            {
+                .iVersion = 2,
+                .szOsFile = sizeof(vfs_file),
+                .mxPathname = PATH_BYTES_MAX,
+                .zName = vfs->name,
+                .xOpen = open_file,
+                .xDelete = remove_file,
+                .xAccess = find_file,
+                .xFullPathname = full_path,
+                .xRandomness = throw_dice,
+                .xSleep = sleep_us,
+                .xCurrentTime = time_days,
+                .xGetLastError = last_error,
+                .xCurrentTimeInt64 = time_ms,
+            },
+        .world = world,
+    };
+    snprintf(vfs->name, sizeof vfs->name, "thole-%p", (void *)vfs);
+    th_assert(sqlite3_vfs_register(&vfs->vfs, 0) == SQLITE_OK);
+}
+
+void th_store_vfs_deinit(th_store_vfs *vfs)
+{
+    sqlite3_vfs_unregister(&vfs->vfs);
+}

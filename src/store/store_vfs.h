@@ -1,0 +1,28 @@
+/*
+ * Store VFS: the disk of a world, as SQLite wants to have it.
+ *
+ * For one user of a file at a time: it locks nothing and shares no memory, so that WAL
+ * needs `PRAGMA locking_mode = EXCLUSIVE`, and it has no temporary files. A file that it
+ * makes has its name made durable with its first sync.
+ *
+ * Thread: one at a time.
+ */
+#ifndef TH_STORE_STORE_VFS_H
+#define TH_STORE_STORE_VFS_H
+
+#include "world/world.h"
+
+#include <sqlite3.h>
+
+typedef struct th_store_vfs {
+    sqlite3_vfs vfs;
+    char name[40]; /* of this one alone, for sqlite3_open_v2 */
+    th_world *world;
+    th_err err; /* why the last call failed that failed; whoever reads it resets it */
+} th_store_vfs;
+
+/* Make SQLite know it, until deinit; it stays where it is. */
+void th_store_vfs_init(th_store_vfs *vfs, th_world *world);
+void th_store_vfs_deinit(th_store_vfs *vfs);
+
+#endif
