@@ -280,25 +280,21 @@ static th_err empty_log(th_db *db)
     return err == TH_QUOTA ? TH_OK : err;
 }
 
-/* SQLite answers with the mode that it is in then. */
+/* SQLite answers with the mode that it is in, and then tries whether it can be. */
 static th_err use_log(th_db *db)
 {
     sqlite3_stmt *query = NULL;
     int code =
         sqlite3_prepare_v2(db->sqlite, "PRAGMA journal_mode = WAL", -1, &query, NULL);
-    const char *mode = NULL;
-    th_err err;
+    const char *mode;
+    bool is_used = false;
 
-    if (code == SQLITE_OK) {
-        code = sqlite3_step(query);
-    }
-    err = meaning(db, code);
-    if (err == TH_OK) {
+    if (code == SQLITE_OK && sqlite3_step(query) == SQLITE_ROW) {
         mode = (const char *)sqlite3_column_text(query, 0);
-        err = mode != NULL && strcmp(mode, "wal") == 0 ? TH_OK : TH_DAMAGED;
+        is_used = mode != NULL && strcmp(mode, "wal") == 0;
     }
-    sqlite3_finalize(query);
-    return err;
+    code = code == SQLITE_OK ? sqlite3_finalize(query) : code;
+    return code == SQLITE_OK && !is_used ? TH_DAMAGED : meaning(db, code);
 }
 
 static th_err set_up(th_db *db, bool is_new)

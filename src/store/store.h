@@ -44,7 +44,7 @@
 
 /* Jobs that wait, and what they hold: keys, values and TH_STORE_JOB_COST_BYTES each. */
 #define TH_STORE_JOBS_MAX ((size_t)1 << 20)
-#define TH_STORE_QUEUE_BYTES_MAX ((size_t)512 << 20)
+#define TH_STORE_QUEUE_BYTES_MAX ((size_t)256 << 20)
 #define TH_STORE_JOB_COST_BYTES ((size_t)256)
 
 typedef struct th_store th_store;

@@ -21,8 +21,8 @@ typedef struct vfs_file {
     sqlite3_file base;
     th_store_vfs *vfs;
     th_disk_file *file;
-    const char *path; /* SQLite's, while it is open */
-    bool is_name_new; /* its name is not known to be durable */
+    const char *path;    /* SQLite's, while it is open */
+    bool is_name_synced; /* by us: who made it may have died before */
 } vfs_file;
 
 static th_store_vfs *vfs_of(sqlite3_vfs *vfs)
@@ -100,9 +100,9 @@ static int sync_file(sqlite3_file *base, int flags)
     th_err err = th_disk_sync(world, file->file);
 
     (void)flags;
-    if (err == TH_OK && file->is_name_new) {
+    if (err == TH_OK && !file->is_name_synced) {
         err = th_disk_sync_folder(world, file->path);
-        file->is_name_new = err != TH_OK;
+        file->is_name_synced = err == TH_OK;
     }
     return failed(file->vfs, err, SQLITE_IOERR_FSYNC);
 }
@@ -191,13 +191,16 @@ static int open_file(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *out
     file->base.pMethods = &file_methods;
     file->vfs = vfs;
     file->path = path;
-    file->is_name_new = created;
     if (flags_out != NULL) {
         *flags_out = flags;
     }
     return SQLITE_OK;
 }
 
+/*
+ * The removal is durable at once, also where SQLite does not ask for it: a journal that
+ * came back would undo what was acknowledged since.
+ */
 static int remove_file(sqlite3_vfs *base, const char *path, int is_synced)
 {
     th_store_vfs *vfs = vfs_of(base);
@@ -206,7 +209,8 @@ static int remove_file(sqlite3_vfs *base, const char *path, int is_synced)
     if (err == TH_NOT_FOUND) {
         return SQLITE_IOERR_DELETE_NOENT;
     }
-    if (err == TH_OK && is_synced != 0) {
+    (void)is_synced;
+    if (err == TH_OK) {
         err = th_disk_sync_folder(vfs->world, path);
     }
     return failed(vfs, err, SQLITE_IOERR_DELETE);

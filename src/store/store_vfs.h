@@ -2,8 +2,8 @@
  * Store VFS: the disk of a world, as SQLite wants to have it.
  *
  * For one user of a file at a time: it locks nothing and shares no memory, so that WAL
- * needs `PRAGMA locking_mode = EXCLUSIVE`, and it has no temporary files. A file that it
- * makes has its name made durable with its first sync.
+ * needs `PRAGMA locking_mode = EXCLUSIVE`, and it has no temporary files. The
+ * name of a file becomes durable with its first sync, and its removal at once.
  *
  * Thread: one at a time.
  */
