@@ -341,16 +341,13 @@ static th_err watch_scene(void *context, th_sim_op op, const char *path)
     scene *in = context;
 
     (void)path;
-    if (op == TH_SIM_READ) {
-        return TH_OK;
-    }
-    if (roll(&in->dice) % in->one_of == 0) {
+    if (op != TH_SIM_READ && roll(&in->dice) % in->one_of == 0) {
         take_image(in);
     }
-    if (in->fails_one_of > 0 && roll(&in->dice) % in->fails_one_of == 0) {
-        return roll(&in->dice) % 2 == 0 ? TH_IO : TH_QUOTA;
+    if (in->fails_one_of == 0 || roll(&in->dice) % in->fails_one_of != 0) {
+        return TH_OK;
     }
-    return TH_OK;
+    return op == TH_SIM_READ || roll(&in->dice) % 2 == 0 ? TH_IO : TH_QUOTA;
 }
 
 /* --- Scenes ----------------------------------------------------------------------- */
@@ -469,7 +466,8 @@ static void die_and_return(scene *in)
     th_store_close(in->store);
     in->fails_one_of = 0;
     th_world_sim_disk_watch(in->world, NULL, NULL);
-    th_store_close(boot(in->world, &in->acked));
+    in->store = boot(in->world, &in->acked);
+    th_store_set_log_pages(in->store, 12);
     th_world_sim_disk_watch(in->world, watch_scene, in);
     check_forgiving(in, &in->acked);
     for (int i = 0; i < TH_STORE_TABLES * KEYS; i++) {
@@ -478,7 +476,6 @@ static void die_and_return(scene *in)
         in->least.version[i / KEYS][i % KEYS] =
             version > 0 ? version : in->most.version[i / KEYS][i % KEYS];
     }
-    open_scene_store(in);
 }
 
 /* What is acknowledged on a disk that works stands, whatever failed before. */
