@@ -307,6 +307,7 @@ static th_err set_up(th_db *db, bool is_new)
     }
     if (err == TH_OK && is_new) {
         err = make_tables(db);
+        th_store_vfs_keep_log(&db->vfs);
     }
     if (err == TH_OK) {
         err = prepare_all(db);
@@ -382,19 +383,25 @@ void th_db_rollback(th_db *db)
         sqlite3_reset(db->rollback);
         db->vfs.err = TH_OK;
     }
+    (void)th_store_vfs_cut_log(&db->vfs); /* begin tries again */
 }
 
 th_err th_db_begin(th_db *db)
 {
+    th_err err;
+
     th_db_rollback(db); /* one whose end failed */
-    return step(db, db->begin);
+    err = th_store_vfs_cut_log(&db->vfs);
+    return err == TH_OK ? step(db, db->begin) : err;
 }
 
 th_err th_db_commit(th_db *db)
 {
     th_err err = step(db, db->commit);
 
-    if (err != TH_OK) {
+    if (err == TH_OK) {
+        th_store_vfs_keep_log(&db->vfs);
+    } else {
         th_db_rollback(db);
     }
     return err;

@@ -254,7 +254,9 @@ static th_store *boot(th_world *world, content *found)
     th_auto_buf why = TH_BUF_INIT;
     th_err err = th_store_open(&store, world, "/node/store", &why);
 
-    T_STR(th_buf_text(&why), "");
+    if (err != TH_OK) {
+        fprintf(stderr, "%s\n", th_buf_text(&why));
+    }
     HOLDS(err == TH_OK);
     load(store, found);
     return store;

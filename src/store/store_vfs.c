@@ -17,7 +17,7 @@
 /* 1970 in days of the Julian calendar, in milliseconds. */
 #define JULIAN_1970_MS INT64_C(210866760000000)
 
-typedef struct vfs_file {
+typedef struct th_store_vfs_file {
     sqlite3_file base;
     th_store_vfs *vfs;
     th_disk_file *file;
@@ -51,6 +51,9 @@ static int close_file(sqlite3_file *base)
 {
     vfs_file *file = file_of(base);
 
+    if (file->vfs->log == file) {
+        file->vfs->log = NULL;
+    }
     th_disk_close(file->vfs->world, file->file);
     file->file = NULL;
     return SQLITE_OK;
@@ -73,24 +76,70 @@ static int read_file(sqlite3_file *base, void *into, int bytes, sqlite3_int64 of
     return SQLITE_OK;
 }
 
+/* To the log. SQLite begins it anew by writing its head. */
+static void count_write(th_store_vfs *vfs, uint64_t offset, uint64_t bytes)
+{
+    if (offset == 0) {
+        vfs->log_kept = 0;
+        vfs->log_bytes = 0;
+    }
+    if (offset + bytes > vfs->log_bytes) {
+        vfs->log_bytes = offset + bytes;
+    }
+}
+
 static int write_file(sqlite3_file *base, const void *from, int bytes,
                       sqlite3_int64 offset)
 {
     vfs_file *file = file_of(base);
+    th_store_vfs *vfs = file->vfs;
 
-    return failed(file->vfs,
-                  th_disk_write(file->vfs->world, file->file, (uint64_t)offset,
+    if (vfs->log == file) {
+        count_write(vfs, (uint64_t)offset, (uint64_t)bytes);
+    }
+    return failed(vfs,
+                  th_disk_write(vfs->world, file->file, (uint64_t)offset,
                                 th_slice_of(from, (size_t)bytes)),
                   SQLITE_IOERR_WRITE);
+}
+
+/*
+ * A cut is durable at once: SQLite lets it wait for the next sync. But what a node found
+ * in the log when it started, and then brought into the file, may not all have reached
+ * the disk; what did of the log must not come back over the file.
+ */
+static th_err cut(vfs_file *file, uint64_t bytes)
+{
+    th_store_vfs *vfs = file->vfs;
+    th_err err = th_disk_truncate(vfs->world, file->file, bytes);
+
+    if (err == TH_OK) {
+        err = th_disk_sync(vfs->world, file->file);
+    }
+    if (err == TH_OK && vfs->log == file) {
+        vfs->log_bytes = bytes;
+        vfs->log_kept = vfs->log_kept < bytes ? vfs->log_kept : bytes;
+    }
+    return err;
 }
 
 static int truncate_file(sqlite3_file *base, sqlite3_int64 bytes)
 {
     vfs_file *file = file_of(base);
 
-    return failed(file->vfs,
-                  th_disk_truncate(file->vfs->world, file->file, (uint64_t)bytes),
-                  SQLITE_IOERR_TRUNCATE);
+    return failed(file->vfs, cut(file, (uint64_t)bytes), SQLITE_IOERR_TRUNCATE);
+}
+
+void th_store_vfs_keep_log(th_store_vfs *vfs)
+{
+    vfs->log_kept = vfs->log_bytes;
+}
+
+th_err th_store_vfs_cut_log(th_store_vfs *vfs)
+{
+    return vfs->log == NULL || vfs->log_bytes == vfs->log_kept
+               ? TH_OK
+               : cut(vfs->log, vfs->log_kept);
 }
 
 static int sync_file(sqlite3_file *base, int flags)
@@ -170,6 +219,19 @@ static const sqlite3_io_methods file_methods = {
 
 /* --- Files by path ---------------------------------------------------------------- */
 
+/* What it has stays; SQLite knows better how much of it counts. */
+static th_err open_log(th_store_vfs *vfs, vfs_file *file)
+{
+    uint64_t bytes = 0;
+    th_err err = th_disk_size(vfs->world, file->file, &bytes);
+
+    if (err == TH_OK) {
+        vfs->log = file;
+        vfs->log_bytes = vfs->log_kept = bytes;
+    }
+    return err;
+}
+
 static int open_file(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *out,
                      int flags, int *flags_out)
 {
@@ -185,12 +247,16 @@ static int open_file(sqlite3_vfs *base, sqlite3_filename path, sqlite3_file *out
     err =
         th_disk_open(vfs->world, path,
                      (flags & SQLITE_OPEN_CREATE) != 0 ? &created : NULL, &file->file);
+    file->vfs = vfs;
+    file->path = path;
+    if (err == TH_OK && (flags & SQLITE_OPEN_WAL) != 0) {
+        err = open_log(vfs, file);
+    }
     if (err != TH_OK) {
+        th_disk_close(vfs->world, file->file);
         return failed(vfs, err, SQLITE_CANTOPEN);
     }
     file->base.pMethods = &file_methods;
-    file->vfs = vfs;
-    file->path = path;
     if (flags_out != NULL) {
         *flags_out = flags;
     }
