@@ -12,10 +12,9 @@
  *
  * After a sync that failed, the system may show bytes that are not on the disk, and
  * will not write them again. So the connection is never opened anew after an error: it
- * knows that those pages of the log do not count, and writes over them. A node that
- * starts cannot know it, and would add to a log of which a part may be missing; so open
- * brings all of the log into the file, whose pages are thereby written and synced again,
- * and begins an empty one.
+ * knows that those pages of the log do not count, and they are cut off. A node that
+ * starts cannot know it, and takes as committed what it sees. So the log that it finds is
+ * written once more as it is (store_vfs.c), and then brought into the file.
  */
 #define FORMAT 1
 

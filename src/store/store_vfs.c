@@ -1,5 +1,6 @@
 #include "store/store_vfs.h"
 
+#include "base/mem.h"
 #include "base/own.h"
 #include "world/disk.h"
 
@@ -13,6 +14,7 @@
  */
 #define SECTOR_BYTES 4096
 #define PATH_BYTES_MAX 4096
+#define RENEW_BYTES ((size_t)65536) /* read and written at a time */
 
 /* 1970 in days of the Julian calendar, in milliseconds. */
 #define JULIAN_1970_MS INT64_C(210866760000000)
@@ -219,12 +221,39 @@ static const sqlite3_io_methods file_methods = {
 
 /* --- Files by path ---------------------------------------------------------------- */
 
+/*
+ * Write what the log has once more. A node before us may have died after a sync that
+ * failed: what the system shows of the log is then not all on the disk, and only what is
+ * written again will be.
+ */
+static th_err renew(th_store_vfs *vfs, th_disk_file *file, uint64_t bytes)
+{
+    char *part = th_malloc(RENEW_BYTES);
+    th_err err = part == NULL ? TH_NOMEM : TH_OK;
+    size_t got = 0;
+
+    for (uint64_t at = 0; err == TH_OK && at < bytes; at += got) {
+        err = th_disk_read(vfs->world, file, at, part, RENEW_BYTES, &got);
+        if (err == TH_OK && got == 0) {
+            break;
+        }
+        if (err == TH_OK) {
+            err = th_disk_write(vfs->world, file, at, th_slice_of(part, got));
+        }
+    }
+    th_free(part);
+    return err == TH_OK ? th_disk_sync(vfs->world, file) : err;
+}
+
 /* What it has stays; SQLite knows better how much of it counts. */
 static th_err open_log(th_store_vfs *vfs, vfs_file *file)
 {
     uint64_t bytes = 0;
     th_err err = th_disk_size(vfs->world, file->file, &bytes);
 
+    if (err == TH_OK && bytes > 0) {
+        err = renew(vfs, file->file, bytes);
+    }
     if (err == TH_OK) {
         vfs->log = file;
         vfs->log_bytes = vfs->log_kept = bytes;
