@@ -31,6 +31,7 @@ struct th_db {
     sqlite3_stmt *begin, *commit, *rollback;
     sqlite3_stmt *verbs[TH_STORE_TABLES][VERBS];
     unsigned log_pages; /* after the last commit */
+    th_err log_err;     /* of this transaction: nothing may be written to the log */
     th_log_limit full, damaged;
 };
 
@@ -382,26 +383,23 @@ void th_db_rollback(th_db *db)
         sqlite3_reset(db->rollback);
         db->vfs.err = TH_OK;
     }
-    (void)th_store_vfs_cut_log(&db->vfs); /* begin tries again */
 }
 
 th_err th_db_begin(th_db *db)
 {
-    th_err err;
-
     th_db_rollback(db); /* one whose end failed */
-    err = th_store_vfs_cut_log(&db->vfs);
-    return err == TH_OK ? step(db, db->begin) : err;
+    db->log_err = th_store_vfs_cut_log(&db->vfs);
+    return step(db, db->begin);
 }
 
 th_err th_db_commit(th_db *db)
 {
     th_err err = step(db, db->commit);
 
-    if (err == TH_OK) {
-        th_store_vfs_keep_log(&db->vfs);
-    } else {
+    if (err != TH_OK) {
         th_db_rollback(db);
+    } else if (db->log_err == TH_OK) {
+        th_store_vfs_keep_log(&db->vfs);
     }
     return err;
 }
@@ -445,6 +443,9 @@ th_err th_db_apply(th_db *db, const th_store_change *change, th_buf *value)
                                  SQLITE_STATIC);
     th_err err;
 
+    if (change->verb != TH_STORE_GET && db->log_err != TH_OK) {
+        return db->log_err;
+    }
     if (code == SQLITE_OK && change->verb == TH_STORE_PUT) {
         code = bind_value(statement, change->value);
     }
