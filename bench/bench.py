@@ -86,16 +86,17 @@ class Measurement:
 def is_met(workload, row):
     """Does the row reach its target? None: it cannot be said."""
     kind, bound = workload.target
-    value = row.get(kind)
+    value = row.get("over_floor" if kind == "times_floor" else kind)
     if value is None:
         return None
-    return value >= bound if kind == "ratio" else value <= bound
+    return value >= bound if kind in ("ratio", "times_floor") else value <= bound
 
 
 def target_text(workload):
     kind, bound = workload.target
     return {"ratio": f"ratio >= {bound:g}",
             "over_floor": f"<= {bound:g} x floor",
+            "times_floor": f">= {bound:g} x floor",
             "thole": f"<= {bound:g} {workload.unit}"}[kind]
 
 

@@ -30,7 +30,9 @@ def ahead(row):
     if row["ratio"] is not None:
         return row["ratio"]
     over_floor = row.get("over_floor")
-    return 1 / over_floor if over_floor else None
+    if over_floor and row["better"] == "lower":
+        return 1 / over_floor
+    return over_floor or None
 
 
 def words_of(row, asked):

@@ -53,6 +53,7 @@ class Programs:
         self.thole = os.environ.get("THOLE", str(build / "thole"))
         self.ours = os.environ.get("THOLE_BENCH", str(build / "bench" / "thole-bench"))
         self.floor = os.environ.get("THOLE_FLOOR", str(build / "bench" / "thole-floor"))
+        self.save = os.environ.get("THOLE_SAVE", str(build / "bench" / "thole-save"))
         self.guests = os.environ.get("THOLE_GUESTS", str(build / "guests"))
         self.has_erlang = wants_erlang
         self.done = {}
@@ -97,6 +98,11 @@ class Programs:
     def engine(self, name, *words):
         """The Wasm engine alone, on one core."""
         return self.run([self.floor, name, *map(str, words)], 1)
+
+    def saves(self, what, *words):
+        """The store alone, or its disk alone; on the disk that the build is on."""
+        with tempfile.TemporaryDirectory(dir=self.build) as folder:
+            return self.run([self.save, what, folder, *map(str, words)], 2)
 
     # --- Erlang ---------------------------------------------------------------------
 

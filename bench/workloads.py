@@ -1,6 +1,7 @@
 """The workloads: what each side runs, which figure is read, and what is asked of it.
 
-A target is (what, bound): "ratio" is to be at least, "over_floor" and "thole" at most.
+A target is (what, bound): "ratio" and "times_floor" are to be at least, "over_floor" and
+"thole" at most.
 """
 
 from dataclasses import dataclass
@@ -89,6 +90,9 @@ WORKLOADS = [
          floor="spawn", figure=each_bytes),
     Workload("blob_forward", "ns", "lower", ("over_floor", 1.1),
              {"thole": blob_forward(1 << 20), "floor": blob_forward(1 << 10)}),
+    Workload("state_save", "1/s", "higher", ("times_floor", 20), {
+        "thole": lambda p: value(p.saves("store", 1000, p.count(500000, 1000))),
+        "floor": lambda p: value(p.saves("syncs", p.count(5000, 10)))}),
     Workload("hog", "ms", "lower", ("thole", 5), {"thole": hogs, "floor": no_hog},
              rounds_max=3),
     Workload("cold_start", "ms", "lower", ("thole", 200), {

@@ -24,13 +24,14 @@ from workloads import WORKLOADS
 
 NAMES = """pingpong pingpong_map5 pingpong_cross_awake pingpong_cross_asleep ring_1000
     fanin_small spawn_exit spawn_idle idle_bytes call wasm_spawn wasm_pingpong
-    wasm_idle_bytes blob_forward hog cold_start idle_resident idle_cpu""".split()
+    wasm_idle_bytes blob_forward state_save hog cold_start idle_resident idle_cpu""".split()
 TINY = ["pingpong_map5", "fanin_small", "spawn_exit", "idle_bytes", "call", "ring_1000",
-        "wasm_spawn", "wasm_pingpong", "blob_forward", "cold_start"]
+        "wasm_spawn", "wasm_pingpong", "blob_forward", "state_save", "cold_start"]
 WAIT_S = 240
 
 for variable, place in {"THOLE": "thole", "THOLE_BENCH": "bench/thole-bench",
-                   "THOLE_FLOOR": "bench/thole-floor", "THOLE_GUESTS": "guests"}.items():
+                   "THOLE_FLOOR": "bench/thole-floor", "THOLE_SAVE": "bench/thole-save",
+                        "THOLE_GUESTS": "guests"}.items():
     os.environ.setdefault(variable, str(TOP / "build" / place))
 
 TESTS = []
@@ -69,7 +70,7 @@ def a_tiny_run_writes_table_json_and_chart():
         assert row["workload"] in done.stdout and row["workload"] in svg
         assert f"round 1 of 1: {row['workload']}" in done.stderr
     floors = {row["workload"]: row for row in rows if "floor" in row}
-    assert set(floors) == {"wasm_spawn", "wasm_pingpong", "blob_forward"}, floors
+    assert set(floors) == {"wasm_spawn", "wasm_pingpong", "blob_forward", "state_save"}, floors
     for row in floors.values():
         assert abs(row["over_floor"] - row["thole"] / row["floor"]) < 0.01 * row["over_floor"]
     assert xml.etree.ElementTree.fromstring(svg).tag.endswith("svg")
@@ -117,6 +118,15 @@ def a_ratio_above_one_is_ahead():
     ping = WORKLOADS[0]
     assert is_met(ping, {"ratio": 1.2}) and is_met(ping, {"ratio": 1.19}) is False
     assert is_met(ping, {"ratio": None}) is None
+
+
+@test
+def a_floor_is_a_bound_from_above_or_from_below():
+    of = {workload.name: workload for workload in WORKLOADS}
+    assert is_met(of["wasm_spawn"], {"over_floor": 1.4})
+    assert is_met(of["wasm_spawn"], {"over_floor": 1.5}) is False
+    assert is_met(of["state_save"], {"over_floor": 20})
+    assert is_met(of["state_save"], {"over_floor": 19}) is False
 
 
 @test
