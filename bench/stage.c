@@ -80,11 +80,12 @@ static void tick(void *context)
     th_wasm_tick(stage->wasm);
 }
 
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+static void ended(void *context, const th_ended *what)
 {
     th_stage *stage = context;
+    const th_exit *exit = what->exit;
 
-    if (who->entry != &stage->entries[0]) {
+    if (what->who->entry != &stage->entries[0]) {
         return;
     }
     stage->reason = exit == NULL ? TH_NOMEM : exit->reason;
@@ -102,6 +103,12 @@ static th_err add_entry(th_stage *stage, th_entry *entry)
     entry->package = TH_SLICE("bench");
     entry->publisher = TH_SLICE("local");
     return th_kernel_add_entry(stage->kernel, entry);
+}
+
+/* "foreign_NAME" is of another package: what it sends needs a right. */
+static bool is_foreign(th_slice name)
+{
+    return th_slice_starts(name, "foreign_");
 }
 
 static th_err add_chunk(th_stage *stage, const char *path, th_slice name, th_slice text,
@@ -128,6 +135,7 @@ static th_err add_chunk(th_stage *stage, const char *path, th_slice name, th_sli
     }
     stage->entries[i] = (th_entry){.id = th_slice_str(stage->ids[i]),
                                    .limits = th_limits_default,
+                                   .package_number = is_foreign(name) ? 2 : 1,
                                    .guest = &th_guest_lua,
                                    .program = stage->programs[i]};
     return add_entry(stage, &stage->entries[i]);
@@ -268,6 +276,8 @@ th_err th_stage_add_wasm(th_stage *stage, const char *folder, const char *name,
     }
     stage->wasm_entries[i] = (th_entry){.id = th_slice_str(stage->wasm_ids[i]),
                                         .limits = th_limits_default,
+                                        .package_number = 1,
+                                        .is_public = true,
                                         .guest = &th_guest_wasm,
                                         .program = stage->wasm_programs[i]};
     return add_entry(stage, &stage->wasm_entries[i]);

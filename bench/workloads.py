@@ -68,6 +68,13 @@ def blob_forward(blob_bytes):
     return lambda p: value(p.lua(1, "blob_forward", blob_bytes, p.count(100000, 10)))
 
 
+def right_ns(programs):
+    """What a hop between two packages costs more than one within: a check each."""
+    count = programs.count(400000)
+    return (value(programs.lua(1, "pingpong", count, "bench:core0", "foreign_pong"))
+            - value(programs.lua(1, "pingpong", count))) / 2
+
+
 WORKLOADS = [
     both("pingpong", "ns", ("ratio", 1.2), 400000, lua="pingpong"),
     both("pingpong_map5", "ns", ("ratio", 0.5), 200000, lua="pingpong_map5"),
@@ -83,6 +90,11 @@ WORKLOADS = [
     both("idle_bytes", "B", ("thole", 8192), 100000, lua="spawn_idle", least=100,
          figure=each_bytes, erlang="spawn_idle"),
     both("call", "ns", ("ratio", 1.5), 200000, lua="call"),
+    Workload("right", "ns", "lower", ("thole", 60), {"thole": right_ns}),
+    both("timers", "ns", ("ratio", 1.5), 200000, lua="timers"),
+    Workload("open_requests", "B", "lower", ("thole", 250), {
+        "thole": lambda p: each_bytes(p.lua(1, "open_requests", p.count(1000000, 100)))},
+        rounds_max=2),
     wasm("wasm_spawn", "ns", ("over_floor", 1.4), 8000, lua="wasm_spawn", floor="spawn"),
     wasm("wasm_pingpong", "ns", ("over_floor", 1.4), 100000, lua="wasm_pingpong",
          floor="pingpong"),

@@ -178,6 +178,16 @@ run(spawn_idle, [Count]) ->
     [Pid ! {go, 1} || Pid <- All],
     take_up(Count),
     io:format("after ~w~ncount ~w~n", [resident(), Count]);
+run(timers, [Count]) ->
+    Round = min(Count, 50000),
+    Play = fun(N) ->
+        Set = [erlang:start_timer(1, self(), fire) || _ <- lists:seq(1, N)],
+        [receive {timeout, Ref, fire} -> ok end || Ref <- Set]
+    end,
+    Play(Round div 10 + 1),
+    Start = now_ns(),
+    [Play(Round) || _ <- lists:seq(1, Count div Round)],
+    say((now_ns() - Start) / (Count div Round * Round));
 run(call, [Count]) ->
     {ok, Server} = gen_server:start(?MODULE, none, []),
     per(Count, fun(N) -> call(Server, N) end).

@@ -1,7 +1,7 @@
 --@ main
 local time = require("time")
-return function(count, host)
-  local pong = assert(process.spawn("bench:pong", host or "bench:core0", process.pid()))
+return function(count, host, kind)
+  local pong = assert(process.spawn("bench:" .. (kind or "pong"), host or "bench:core0", process.pid()))
   local answers = process.listen("pong")
   local function play(n)
     for i = 1, n do
@@ -16,6 +16,13 @@ return function(count, host)
   print("value " .. time.now():sub(start):nanoseconds() / count)
 end
 --@ pong
+return function(to)
+  local asked = process.listen("ping")
+  while true do
+    process.send(to, "pong", (asked:receive()))
+  end
+end
+--@ foreign_pong
 return function(to)
   local asked = process.listen("ping")
   while true do

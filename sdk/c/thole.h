@@ -54,7 +54,10 @@ typedef struct {
     th_process_id id;
 } th_address;
 
-/* A right on its issuer; params is JSON. */
+/*
+ * A right on its issuer; params is JSON. What we write down of others' that we neither
+ * hold nor were given is left out, in silence.
+ */
 typedef struct {
     th_address issuer;
     th_slice params;
@@ -100,12 +103,15 @@ typedef enum {
     TH_REQUEST,
     TH_RESPONSE,
     TH_OFFLINE, /* what we sent came back: the node can't be reached */
-    TH_TIMEOUT, /* what we sent came back: no answer in time, or no such process */
+    TH_TIMEOUT, /* what we sent came back: no answer in time; or at once: there is no such
+                   process, we may not send to it, its mailbox is full, it ended */
 } th_kind;
 
 typedef struct {
     th_kind kind;
-    bool is_response; /* OFFLINE, TIMEOUT: what came back was a response */
+    bool
+        is_response; /* OFFLINE, TIMEOUT: what came back was a response; the request that
+                         it answers is current again, so that it can be repeated */
     bool inherit;
     bool expects_response;
     bool has_blob; /* OFFLINE, TIMEOUT only; else ask th_get_blob */
@@ -183,17 +189,25 @@ void th_print(uint8_t verbosity, th_slice text);
 
 th_address th_our(void);
 
+/* To set it returns when it is durable; a process without a chosen name may not. */
 th_on_exit th_get_on_exit(void);
 void th_set_on_exit(const th_on_exit *on_exit);
 
-/* What survives the process; none if nothing is kept. */
+/*
+ * What the next life of this process finds; none if there is none. To set or to clear it
+ * returns when that is durable; a disk that fails is a trap.
+ */
 th_slice th_get_state(void);
 void th_set_state(th_slice bytes);
 void th_clear_state(void);
 
-/* Start a process of our package. *id is written if it is TH_SPAWNED. */
+/*
+ * Start a process of our package. *id is written if it is TH_SPAWNED. One with an
+ * on-exit is sure to come again when this returns.
+ */
 th_spawned th_spawn(const th_spawn_options *options, th_process_id *id);
 
+/* Hold what we issued or were given with our newest messages, or hold it no longer. */
 void th_save_caps(th_caps caps);
 void th_drop_caps(th_caps caps);
 th_caps th_our_caps(void);

@@ -1,10 +1,11 @@
 /*
  * Timer wheel: many timers, each set and taken out in constant time.
  *
- * Eight levels of 64 slots, more than 63 bits of nanoseconds need. A timer stands in the level of the highest digit (base
- * 64) in which its tick differs from the wheel's, so the lowest occupied slot of
- * the lowest occupied level is always the next one: no search, no sorting. A tick
- * is 2^18 ns, about a quarter of a millisecond; a timer never fires early.
+ * Eight levels of 64 slots, more than 63 bits of nanoseconds need. A timer stands in the
+ * level of the highest digit (base 64) in which its tick differs from the wheel's, so
+ * the lowest occupied slot of the lowest occupied level is always the next one: no
+ * search, no sorting. A tick is 2^18 ns, about a quarter of a millisecond; a timer never
+ * fires early.
  *
  * Thread: the shard's.
  */

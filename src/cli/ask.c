@@ -135,24 +135,73 @@ static th_err put_call(th_world *world, th_buf *out, const th_words *words, th_b
     return TH_OK;
 }
 
+/* The words of `grant` and `revoke` from @at on: issuer and params. */
+static th_err put_cap(th_buf *out, const th_words *words, size_t at, th_buf *why)
+{
+    th_auto(th_json) params = NULL;
+    th_json_error error;
+    th_err err = th_ask_check_address(words->rest[at], why);
+
+    if (err != TH_OK) {
+        return err;
+    }
+    th_json_put_pair(out, "issuer", th_slice_str(words->rest[at]));
+    if (words->rest_count == at + 1) {
+        return TH_OK;
+    }
+    if (th_json_decode(&params, th_slice_str(words->rest[at + 1]), &error) != TH_OK) {
+        th_buf_putf(why,
+                    "`%s` is no JSON: %s; a text stands in quotes, as in "
+                    "'\"messaging\"'",
+                    words->rest[at + 1], error.what);
+        return TH_INVALID;
+    }
+    th_json_put_pair(out, "params", th_slice_str(words->rest[at + 1]));
+    return TH_OK;
+}
+
+/* Whom it is about; NULL: nobody. */
+static const char *whom(const th_words *words)
+{
+    switch (words->command) {
+    case TH_COMMAND_PS:
+        return NULL;
+    case TH_COMMAND_REVOKE:
+        return words->from;
+    case TH_COMMAND_STATE:
+        return words->rest[1];
+    default:
+        return words->rest_count == 0 ? NULL : words->rest[0];
+    }
+}
+
 static th_err put_request(th_world *world, th_buf *out, const th_words *words,
                           th_buf *why)
 {
+    const char *to = whom(words);
     th_err err = TH_OK;
 
+    if (words->command == TH_COMMAND_STATE && strcmp(words->rest[0], "show") != 0) {
+        th_buf_putf(why, "state can only be shown, not `%s`: thole state show ADDRESS",
+                    words->rest[0]);
+        return TH_INVALID;
+    }
     th_buf_puts(out, "{\"id\":1");
     th_json_put_pair(out, "verb", th_slice_str(th_command_name(words->command)));
-    if (words->command != TH_COMMAND_PS) {
-        err = th_ask_check_address(words->rest[0], why);
+    if (to != NULL) {
+        err = th_ask_check_address(to, why);
         if (err != TH_OK) {
             return err;
         }
-        th_json_put_pair(out, "to", th_slice_str(words->rest[0]));
+        th_json_put_pair(out, "to", th_slice_str(to));
     }
     if (words->command == TH_COMMAND_SEND) {
         err = put_send(out, words, why);
     } else if (words->command == TH_COMMAND_CALL) {
         err = put_call(world, out, words, why);
+    } else if (words->command == TH_COMMAND_GRANT ||
+               words->command == TH_COMMAND_REVOKE) {
+        err = put_cap(out, words, words->command == TH_COMMAND_GRANT, why);
     }
     th_buf_putc(out, '}');
     return out->failed ? TH_NOMEM : err;
@@ -184,6 +233,22 @@ static int put_call_answer(th_buf *out, const th_json *answer)
     return 0;
 }
 
+static void put_state(th_buf *out, const th_json *answer)
+{
+    th_slice text;
+
+    if (th_json_text(th_json_get(answer, "state"), &text)) {
+        th_buf_put(out, text.at, text.bytes);
+    } else if (th_json_text(th_json_get(answer, "state_base64"), &text)) {
+        (void)th_base64_decode(out, text);
+    } else if (th_json_get(answer, "value") != NULL) {
+        th_json_encode(th_json_get(answer, "value"), out);
+        th_buf_putc(out, '\n');
+    } else if (th_json_text(th_json_get(answer, "no_json"), &text)) {
+        th_buf_putf(out, "a Lua value that has no form in JSON: %.*s\n", TH_FMT(text));
+    }
+}
+
 static int print(const th_words *words, const th_json *answer)
 {
     th_auto_buf out = TH_BUF_INIT;
@@ -191,11 +256,19 @@ static int print(const th_words *words, const th_json *answer)
 
     if (words->command == TH_COMMAND_CALL) {
         code = put_call_answer(&out, answer);
-    } else if (words->command == TH_COMMAND_PS && words->json) {
+    } else if (words->command == TH_COMMAND_TRACE) {
+        return 0; /* its lines were shown as they came */
+    } else if (words->command == TH_COMMAND_STATE && !words->json) {
+        put_state(&out, answer);
+    } else if (words->json) {
         th_json_encode(answer, &out);
         th_buf_putc(&out, '\n');
     } else if (words->command == TH_COMMAND_PS) {
-        th_ask_put_table(&out, answer, th_say_has_colour());
+        th_ask_put_table(&out, answer, th_say_has_colour(), words->tree);
+    } else if (words->command == TH_COMMAND_INFO) {
+        th_ask_put_info(&out, answer);
+    } else if (words->command == TH_COMMAND_CAPS) {
+        th_ask_put_caps(&out, answer);
     }
     written = th_say_out(th_buf_slice(&out));
     if (words->command == TH_COMMAND_PS && th_json_get(answer, "more") != NULL) {
@@ -204,7 +277,7 @@ static int print(const th_words *words, const th_json *answer)
     return code != 0 ? code : written;
 }
 
-static int say_offline(const th_words *words, const char *home)
+int th_ask_say_offline(const th_words *words, const char *home)
 {
     th_say_errorf(TH_NOT_FOUND, "no node is up on `%s`; start one with `thole up%s%s`",
                   home, words->home == NULL ? "" : " --home ",
@@ -219,8 +292,31 @@ static int say_refused(const th_words *words, th_err err, const th_answer *answe
     if (answer->at == SIZE_MAX || words->rest_count == 0) {
         return th_say_error(err, th_buf_slice(&answer->why));
     }
-    put_mark(&marked, words->rest[0], th_buf_text(&answer->why), answer->at);
+    put_mark(&marked, whom(words) == NULL ? words->rest[0] : whom(words),
+             th_buf_text(&answer->why), answer->at);
     return th_say_error(err, th_buf_slice(&marked));
+}
+
+/* A line of `thole trace`. */
+static bool show_traced(void *context, th_slice line)
+{
+    const th_words *words = context;
+    th_auto(th_json) json = NULL;
+    th_auto_buf out = TH_BUF_INIT;
+    th_json_error error;
+    const th_json *traced;
+
+    if (th_json_decode(&json, line, &error) != TH_OK) {
+        return true;
+    }
+    traced = th_json_get(json, "traced");
+    if (traced != NULL && words->json) {
+        th_json_encode(traced, &out);
+        th_buf_putc(&out, '\n');
+    } else if (traced != NULL) {
+        th_ask_put_traced(&out, traced);
+    }
+    return th_say_out(th_buf_slice(&out)) == 0;
 }
 
 int th_ask_node(th_world *world, const th_words *words, const char *home)
@@ -236,12 +332,18 @@ int th_ask_node(th_world *world, const th_words *words, const char *home)
         return th_say_error(err, th_buf_slice(&why));
     }
     question.request = th_buf_slice(&request);
-    question.timeout_ms = words->has_timeout ? words->timeout_ms : 0;
+    if (words->command == TH_COMMAND_TRACE) {
+        question.hear = show_traced;
+        question.context = (void *)words;
+        question.hear_ms = words->has_timeout ? words->timeout_ms : 0;
+    } else {
+        question.timeout_ms = words->has_timeout ? words->timeout_ms : 0;
+    }
     err = th_client_ask(&question, &answer);
     if (err == TH_OK) {
         code = print(words, answer.ok);
     } else if (err == TH_OFFLINE && answer.why.bytes == 0) {
-        code = say_offline(words, home);
+        code = th_ask_say_offline(words, home);
     } else {
         code = say_refused(words, err, &answer);
     }

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "cli/ask.h"
+#include "cli/attach.h"
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "cli/say.h"
@@ -103,6 +104,9 @@ static int do_words(th_world *world, const th_words *words)
     }
     if (words->command == TH_COMMAND_RUN || words->command == TH_COMMAND_UP) {
         return th_run_node(world, words, th_buf_text(&home));
+    }
+    if (words->command == TH_COMMAND_ATTACH) {
+        return th_attach_node(world, words, th_buf_text(&home));
     }
     return th_ask_node(world, words, th_buf_text(&home));
 }

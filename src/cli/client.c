@@ -84,19 +84,13 @@ static th_err wait_line(client *self, uint64_t timeout_ms, th_buf *line)
     return err;
 }
 
-static th_err check_hello(client *self, th_buf *why)
+th_err th_client_check_hello(th_slice line, th_buf *why)
 {
-    th_auto_buf line = TH_BUF_INIT;
     th_auto(th_json) hello = NULL;
     th_json_error error;
     uint64_t protocol = 0;
-    th_err err = wait_line(self, TH_CLIENT_PATIENCE_MS, &line);
 
-    if (err != TH_OK) {
-        th_buf_puts(why, "the node does not say hello");
-        return err;
-    }
-    if (th_json_decode(&hello, th_buf_slice(&line), &error) != TH_OK ||
+    if (th_json_decode(&hello, line, &error) != TH_OK ||
         !th_json_u64(th_json_get(hello, "protocol"), &protocol)) {
         th_buf_puts(why, "what answers is not a node");
         return TH_INVALID;
@@ -111,22 +105,40 @@ static th_err check_hello(client *self, th_buf *why)
     return TH_OK;
 }
 
-static th_err read_error(const th_json *error, th_answer *out)
+static th_err check_hello(client *self, th_buf *why)
+{
+    th_auto_buf line = TH_BUF_INIT;
+    th_err err = wait_line(self, TH_CLIENT_PATIENCE_MS, &line);
+
+    if (err != TH_OK) {
+        th_buf_puts(why, "the node does not say hello");
+        return err;
+    }
+    return th_client_check_hello(th_buf_slice(&line), why);
+}
+
+th_err th_client_read_error(const th_json *error, th_buf *why)
 {
     th_slice reason = TH_SLICE(""), message = TH_SLICE("");
     const th_reason *row;
     th_auto_buf name = TH_BUF_INIT;
-    uint64_t offset;
 
     th_json_text(th_json_get(error, "reason"), &reason);
     th_json_text(th_json_get(error, "message"), &message);
-    th_buf_put(&out->why, message.at, message.bytes);
-    if (th_json_u64(th_json_get(error, "at"), &offset)) {
-        out->at = (size_t)offset;
-    }
+    th_buf_put(why, message.at, message.bytes);
     th_buf_put(&name, reason.at, reason.bytes);
     row = th_reason_find(th_buf_text(&name));
     return row == NULL || row->err == TH_OK ? TH_FAILED : row->err;
+}
+
+static th_err read_error(const th_json *error, th_answer *out)
+{
+    uint64_t offset;
+
+    if (th_json_u64(th_json_get(error, "at"), &offset)) {
+        out->at = (size_t)offset;
+    }
+    return th_client_read_error(error, &out->why);
 }
 
 static th_err read_answer(client *self, const th_question *question, th_answer *out)
@@ -150,7 +162,7 @@ static th_err read_answer(client *self, const th_question *question, th_answer *
                            : read_error(th_json_get(out->document, "error"), out);
 }
 
-static void put_unreachable(const char *home, th_err err, th_buf *why)
+void th_client_put_unreachable(const char *home, th_err err, th_buf *why)
 {
     th_buf_putf(why, "the home `%s` cannot be used: %s", home,
                 err == TH_DENIED    ? "the node on it is another user's"
@@ -158,10 +170,38 @@ static void put_unreachable(const char *home, th_err err, th_buf *why)
                                     : th_reason_of(err)->text);
 }
 
+/* The lines behind the answer. */
+static th_err hear(client *self, const th_question *question, th_buf *why)
+{
+    int64_t end = question->hear_ms == 0 ? INT64_MAX
+                                         : th_world_mono(self->world).ns +
+                                               (int64_t)question->hear_ms * TH_MS;
+    int64_t left = end;
+    th_err err = TH_OK;
+
+    while (err == TH_OK && left > 0) {
+        th_auto_buf line = TH_BUF_INIT;
+
+        left = end - th_world_mono(self->world).ns;
+        err = wait_line(self, left <= 0 ? 0 : (uint64_t)(left / TH_MS) % UINT32_MAX + 1,
+                        &line);
+        if (err == TH_OK && !question->hear(question->context, th_buf_slice(&line))) {
+            return TH_OK;
+        }
+        if (err == TH_TIMED_OUT) {
+            err = TH_OK;
+        }
+    }
+    if (err != TH_OK) {
+        th_buf_puts(why, "the node went away");
+    }
+    return err;
+}
+
 static th_err talk(client *self, const th_question *question, th_answer *out)
 {
     th_auto_buf path = TH_BUF_INIT;
-    static const th_socket_events events = {did_read, did_close};
+    static const th_socket_events events = {did_read, did_close, NULL};
     th_err err;
 
     th_home_file(question->home, TH_HOME_SOCKET, &path);
@@ -171,7 +211,7 @@ static th_err talk(client *self, const th_question *question, th_answer *out)
     if (err == TH_OK) {
         err = check_hello(self, &out->why);
     } else if (err != TH_OFFLINE) {
-        put_unreachable(question->home, err, &out->why);
+        th_client_put_unreachable(question->home, err, &out->why);
     }
     if (err == TH_OK) {
         err = th_socket_write(self->socket, question->request);
@@ -179,7 +219,11 @@ static th_err talk(client *self, const th_question *question, th_answer *out)
     if (err == TH_OK) {
         err = th_socket_write(self->socket, TH_SLICE("\n"));
     }
-    return err == TH_OK ? read_answer(self, question, out) : err;
+    if (err == TH_OK) {
+        err = read_answer(self, question, out);
+    }
+    return err == TH_OK && question->hear != NULL ? hear(self, question, &out->why)
+                                                  : err;
 }
 
 void th_answer_deinit(th_answer *answer)
@@ -201,6 +245,7 @@ th_err th_client_ask(const th_question *question, th_answer *out)
         err = talk(&self, question, out);
     }
     th_sockets_free(self.sockets);
+    th_socket_unref(self.socket);
     if (self.parker != NULL) {
         th_world_parker_free(self.world, self.parker);
     }

@@ -31,6 +31,28 @@ static const char *const more[TH_COMMANDS_COUNT] = {
         "Each JSON value is a message on TOPIC; without any there is one with null.\n",
     [TH_COMMAND_CALL] =
         "BODY goes as it is. What the process answers is printed as it is, too.\n",
+    [TH_COMMAND_GRANT] =
+        "ISSUER is a process, or the `process:package:publisher` of one to come. "
+        "PARAMS\n"
+        "is JSON; without it the right is \"messaging\", to send to ISSUER.\n",
+    [TH_COMMAND_REVOKE] =
+        "ISSUER and PARAMS as of `thole grant`. All copies of it are void, wherever "
+        "they\n"
+        "are; with --from only that process holds it no longer.\n",
+    [TH_COMMAND_STATE] =
+        "Its bytes as they are. ADDRESS may be that of a process which comes again.\n",
+    [TH_COMMAND_TRACE] =
+        "A line for each message as it is sent, with what came of it, until Ctrl-C.\n"
+        "Of two that pass between cores at one moment either may stand first.\n",
+    [TH_COMMAND_HELP] =
+        "Exit codes: 0 ok, 1 failed, 2 usage, 3 not found, 4 refused, 5 timeout,\n"
+        "6 offline, 7 overloaded, 8 damaged data.\n",
+    [TH_COMMAND_ATTACH] =
+        "JSON, a line each: what it receives is written, what it does is read\n"
+        "(docs/attach.md). It ends with standard input, or as the process does.\n"
+        "Within its package, and with those that it spawns, it needs no right.\n"
+        "\n"
+        "Exit code: 0 when the process returned, else by the reason of its end.\n",
 };
 
 static const command_row rows[TH_COMMANDS_COUNT] = {
@@ -46,6 +68,14 @@ typedef enum option_kind {
     OPTION_TIMEOUT,
     OPTION_BLOB,
     OPTION_BYTES,
+    OPTION_NAME,
+    OPTION_PULL,
+    OPTION_GRANT,
+    OPTION_GRANT_TO,
+    OPTION_PUBLIC,
+    OPTION_FROM,
+    OPTION_FOR,
+    OPTION_TREE,
     OPTION_JSON,
     OPTION_HELP,
 } option_kind;
@@ -70,7 +100,22 @@ static const option_row options[] = {
     {OPTION_BLOB, "--blob", "", "FILE", OF(CALL), "send the file's content along"},
     {OPTION_BYTES, "--bytes", "", "TEXT", OF(SEND),
      "send TEXT as bytes instead of JSON values"},
-    {OPTION_JSON, "--json", "", NULL, OF(PS) | OF(VERSION), "print JSON"},
+    {OPTION_NAME, "--name", "", "PROCESS-ID", OF(ATTACH),
+     "its name: PROCESS, or PROCESS:PACKAGE:PUBLISHER"},
+    {OPTION_PULL, "--pull", "", NULL, OF(ATTACH),
+     "messages come only when `receive` asks for them"},
+    {OPTION_GRANT_TO, "--grant-to", "", "PROCESS", OF(ATTACH),
+     "PROCESS may send to it; may be given again"},
+    {OPTION_GRANT, "--grant", "", "PROCESS", OF(ATTACH),
+     "it may send to PROCESS; or PROCESS=PARAMS, another right"},
+    {OPTION_PUBLIC, "--public", "", NULL, OF(ATTACH), "all of the node may send to it"},
+    {OPTION_FROM, "--from", "", "ADDRESS", OF(REVOKE), "from this process alone"},
+    {OPTION_FOR, "--for", "", "TIME", OF(TRACE), "end after so long: 10s, 300ms, 2m"},
+    {OPTION_TREE, "--tree", "", NULL, OF(PS), "below each process those it spawned"},
+    {OPTION_JSON, "--json", "", NULL,
+     OF(PS) | OF(VERSION) | OF(INFO) | OF(CAPS) | OF(TRACE) | OF(GRANT) | OF(REVOKE) |
+         OF(STATE),
+     "print JSON"},
     {OPTION_HOME, "--home", "", "DIR", OF_ALL,
      "the node's home, wherever it stands on the line"},
     {OPTION_HELP, "--help", "-h", NULL, OF_ALL, "explain the command"},
@@ -113,16 +158,13 @@ void th_commands_help(th_buf *out)
     }
     th_buf_puts(out,
                 "\nAn ADDRESS is a PID, an address or a registered name; `thole ps` "
-                "lists the\naddresses, and with --json the PIDs, too.\n\n");
+                "lists them.\n`thole help COMMAND` has the options of each, `thole "
+                "help help` the exit codes.\n");
     for (size_t i = 0; i < OPTIONS_COUNT; i++) {
         if (options[i].of == OF_ALL) {
             put_option(out, &options[i]);
         }
     }
-    th_buf_puts(out,
-                "\n`thole help COMMAND` has the options of each. Exit codes: 0 ok, 1 "
-                "failed,\n2 usage, 3 not found, 4 refused, 5 timeout, 6 offline, 7 "
-                "overloaded,\n8 damaged data.\n");
 }
 
 void th_command_help(th_command command, th_buf *out)
@@ -201,6 +243,19 @@ static bool is_option(const option_row *option, const char *word, const char **v
     return word[n] == '\0';
 }
 
+/* Of an option that may stand again. */
+static th_err add(reading *in, const option_row *option, const char **list,
+                  unsigned *count, const char *value)
+{
+    if (*count == TH_WORDS_GRANTS_MAX) {
+        th_buf_putf(in->why, "`%s` may stand %d times", option->name,
+                    TH_WORDS_GRANTS_MAX);
+        return TH_INVALID;
+    }
+    list[(*count)++] = value;
+    return TH_OK;
+}
+
 static th_err set_option(reading *in, const option_row *option, const char *value)
 {
     th_words *out = in->out;
@@ -218,12 +273,32 @@ static th_err set_option(reading *in, const option_row *option, const char *valu
     case OPTION_BYTES:
         out->bytes = value;
         break;
+    case OPTION_NAME:
+        out->name = value;
+        break;
+    case OPTION_PULL:
+        out->pull = true;
+        break;
+    case OPTION_GRANT:
+        return add(in, option, out->grants, &out->grants_count, value);
+    case OPTION_GRANT_TO:
+        return add(in, option, out->granted_to, &out->granted_to_count, value);
+    case OPTION_PUBLIC:
+        out->is_public = true;
+        break;
     case OPTION_JSON:
         out->json = true;
         break;
     case OPTION_HELP:
         out->wants_help = true;
         break;
+    case OPTION_FROM:
+        out->from = value;
+        break;
+    case OPTION_TREE:
+        out->tree = true;
+        break;
+    case OPTION_FOR:
     case OPTION_TIMEOUT:
         out->has_timeout = true;
         if (th_words_duration(&out->timeout_ms, value) != TH_OK) {

@@ -26,6 +26,19 @@
     TH_COMMAND(CALL, "call", "ADDRESS BODY", 2, 2,                                     \
                "send a process a request, and print its response")                     \
     TH_COMMAND(KILL, "kill", "ADDRESS", 1, 1, "end a process at once")                 \
+    TH_COMMAND(INFO, "info", "ADDRESS", 1, 1,                                          \
+               "show what there is to see of a process")                               \
+    TH_COMMAND(TRACE, "trace", "[ADDRESS]", 0, 1,                                      \
+               "show the messages of a process, or all")                               \
+    TH_COMMAND(CAPS, "caps", "ADDRESS", 1, 1, "list what a process has a right to")    \
+    TH_COMMAND(GRANT, "grant", "ADDRESS ISSUER [PARAMS]", 2, 3,                        \
+               "give a process a right")                                               \
+    TH_COMMAND(REVOKE, "revoke", "ISSUER [PARAMS]", 1, 2,                              \
+               "take a right from all, or from one")                                   \
+    TH_COMMAND(STATE, "state", "show ADDRESS", 2, 2,                                   \
+               "print the state that a process keeps")                                 \
+    TH_COMMAND(ATTACH, "attach", "", 0, 0,                                             \
+               "be a process: its lines are standard input and output")                \
     TH_COMMAND(VERSION, "version", "", 0, 0, "say which version this is")              \
     TH_COMMAND(HELP, "help", "[COMMAND]", 0, 1, "explain the commands, or one")
 
@@ -36,17 +49,27 @@ typedef enum th_command {
         TH_COMMANDS_COUNT
 } th_command;
 
+#define TH_WORDS_GRANTS_MAX 64
+
 /* The words of a command line; all of it borrowed from there. */
 typedef struct th_words {
     th_command command;
     bool wants_help;
-    const char *home;  /* --home; NULL: not given, as below */
-    const char *entry; /* -x */
-    const char *blob;  /* --blob */
-    const char *bytes; /* --bytes */
+    const char *home;                            /* --home; NULL: not given, as below */
+    const char *entry;                           /* -x */
+    const char *blob;                            /* --blob */
+    const char *bytes;                           /* --bytes */
+    const char *name;                            /* --name */
+    const char *from;                            /* --from */
+    const char *grants[TH_WORDS_GRANTS_MAX];     /* --grant, as often as it stands */
+    const char *granted_to[TH_WORDS_GRANTS_MAX]; /* --grant-to, likewise */
+    unsigned grants_count, granted_to_count;
+    bool is_public;
+    bool pull;
+    bool tree;
     bool json;
     bool has_timeout;
-    uint64_t timeout_ms;
+    uint64_t timeout_ms;     /* --timeout, or --for */
     const char *const *rest; /* what the command takes, in order */
     size_t rest_count;
 } th_words;

@@ -1,5 +1,7 @@
 #include "codec/term.h"
 
+#include <string.h>
+
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "terms are read in place");
 
 void th_term_put_header(th_buf *out, th_term_header header)
@@ -73,4 +75,15 @@ void th_term_put_ref(th_buf *out, uint32_t number)
 void th_term_put_ns(th_buf *out, th_term_tag tag, int64_t ns)
 {
     put(out, tag, &ns, sizeof ns);
+}
+
+bool th_term_unmark(th_slice bytes, th_slice *term)
+{
+    th_slice mark = TH_TERM_MARK;
+
+    if (bytes.bytes < mark.bytes || memcmp(bytes.at, mark.at, mark.bytes) != 0) {
+        return false;
+    }
+    *term = th_slice_from(bytes, mark.bytes);
+    return true;
 }

@@ -169,6 +169,13 @@ static inline bool th_term_open(th_slice *rest, bool *is_shared)
     return header == TH_TERM_PLAIN || header == TH_TERM_SHARED;
 }
 
+/*
+ * Where bytes and terms stand in one place (state), this stands before a term. False:
+ * @bytes are none; else *@term is what is behind the mark.
+ */
+#define TH_TERM_MARK TH_SLICE("\0thole term 1\0")
+bool th_term_unmark(th_slice bytes, th_slice *term);
+
 /* --- Writing: append to a buffer, which remembers if memory ran out. ------------- */
 
 void th_term_put_header(th_buf *out, th_term_header header);

@@ -464,3 +464,15 @@ size_t th_caps_bytes(const th_caps *caps)
 {
     return caps == NULL ? 0 : caps->bytes;
 }
+
+th_cap *th_caps_match(const th_caps *caps, const th_cap_key *key)
+{
+    for (size_t i = 0; i < th_caps_count(caps); i++) {
+        th_cap *cap = th_caps_at(caps, i);
+
+        if (th_cap_matches(cap, key) && th_cap_is_valid(cap)) {
+            return cap;
+        }
+    }
+    return NULL;
+}

@@ -120,6 +120,9 @@ size_t th_caps_count(const th_caps *caps);             /* 0 for NULL */
 th_cap *th_caps_at(const th_caps *caps, size_t index); /* borrowed */
 size_t th_caps_bytes(const th_caps *caps); /* what it costs who holds it; 0 for NULL */
 
+/* The valid one that is meant by @key, borrowed, or NULL. */
+th_cap *th_caps_match(const th_caps *caps, const th_cap_key *key);
+
 /* --- Sets ------------------------------------------------------------------------- */
 
 /*
@@ -158,11 +161,15 @@ bool th_capset_has_messaging(const th_capset *set, const th_issuer *issuer);
 
 /* The one of that issuer (of any life) with equal params, borrowed, or NULL. */
 th_cap *th_capset_find(const th_capset *set, th_slice issuer, th_slice params);
+th_cap *th_capset_match(const th_capset *set, const th_cap_key *key);
 
 /* The valid ones. False of @each ends it; @each may not change the set. */
 typedef bool th_capset_visit(void *context, th_cap *cap);
 void th_capset_each(const th_capset *set, th_capset_visit *each, void *context);
 size_t th_capset_count(const th_capset *set);
+
+/* The valid ones as a list; NULL: memory ran out. */
+th_caps *th_capset_list(const th_capset *set);
 
 /* --- As JSON ---------------------------------------------------------------------- */
 

@@ -229,21 +229,27 @@ bool th_capset_has_messaging(const th_capset *set, const th_issuer *issuer)
     return at != NOWHERE && th_cap_is_valid(set->slots[at].cap);
 }
 
+th_cap *th_capset_match(const th_capset *set, const th_cap_key *key)
+{
+    for (uint32_t i = 0; i < set->count; i++) {
+        th_cap *cap = set->slots[i].cap;
+
+        if (th_cap_matches(cap, key) && th_cap_is_valid(cap)) {
+            return cap;
+        }
+    }
+    return NULL;
+}
+
 th_cap *th_capset_find(const th_capset *set, th_slice issuer, th_slice params)
 {
-    th_cap *found = NULL;
+    th_cap *found;
     th_cap_key key;
 
     if (th_cap_key_init(&key, issuer, params) != TH_OK) {
         return NULL;
     }
-    for (uint32_t i = 0; i < set->count && found == NULL; i++) {
-        th_cap *cap = set->slots[i].cap;
-
-        if (th_cap_matches(cap, &key) && th_cap_is_valid(cap)) {
-            found = cap;
-        }
-    }
+    found = th_capset_match(set, &key);
     th_cap_key_deinit(&key);
     return found;
 }
@@ -265,4 +271,31 @@ size_t th_capset_count(const th_capset *set)
         n += th_cap_is_valid(set->slots[i].cap);
     }
     return n;
+}
+
+typedef struct collected {
+    th_cap **all;
+    size_t count;
+} collected;
+
+static bool collect(void *context, th_cap *cap)
+{
+    collected *into = context;
+
+    into->all[into->count++] = cap;
+    return true;
+}
+
+th_caps *th_capset_list(const th_capset *set)
+{
+    collected into = {th_calloc(set->count + 1, sizeof(th_cap *)), 0};
+    th_caps *caps;
+
+    if (into.all == NULL) {
+        return NULL;
+    }
+    th_capset_each(set, collect, &into);
+    caps = th_caps_new(into.all, into.count);
+    th_free(into.all);
+    return caps;
 }

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/list.h"
+#include "core/on_exit.h"
 
 struct th_guest;
 
@@ -30,6 +31,12 @@ typedef struct th_limits {
 
 extern const th_limits th_limits_default;
 
+/* A capability in a manifest: who issues it, or who is given it, and its params. */
+typedef struct th_grant {
+    th_slice process; /* "process:package:publisher" */
+    th_slice params;
+} th_grant;
+
 typedef struct th_entry th_entry;
 typedef struct th_host th_host;
 
@@ -40,7 +47,14 @@ struct th_entry {
     th_slice publisher;
     th_slice file; /* of its code, relative to the package's folder; or empty */
     uint32_t package_number; /* small, unique in a node: who is charged; 0: the node */
-    bool is_public;
+    bool is_public;          /* all of this node may send to it */
+    bool is_open;   /* likewise, and it looks at each sender's right by itself */
+    bool is_strict; /* nothing is free to it within its package */
+    bool is_networking;
+    th_on_exit *on_exit;      /* of its processes; NULL: none */
+    const th_grant *requests; /* what its processes hold */
+    const th_grant *grants;   /* what others hold of them */
+    size_t requests_count, grants_count;
     th_limits limits;
     const struct th_guest *guest; /* what runs it */
     void *program;                /* the guest's own, e.g. a compiled component */

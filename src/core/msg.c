@@ -33,6 +33,7 @@ th_msg *th_msg_new(const th_msg_parts *parts)
     msg->body_bytes = (uint32_t)body;
     msg->body_blob = th_blob_ref(parts->body_blob);
     msg->blob = th_blob_ref(parts->blob);
+    msg->caps = th_caps_ref(parts->caps);
     at = msg->text;
     if (parts->topic.bytes > 0) {
         at = (char *)mempcpy(at, parts->topic.at, parts->topic.bytes);
@@ -65,6 +66,7 @@ th_msg *th_msg_unref(th_msg *msg)
     th_blob_unref(msg->source.name);
     th_blob_unref(msg->body_blob);
     th_blob_unref(msg->blob);
+    th_caps_unref(msg->caps);
     th_slab_free(msg, msg->room);
     return NULL;
 }
@@ -72,5 +74,6 @@ th_msg *th_msg_unref(th_msg *msg)
 size_t th_msg_cost(const th_msg *msg)
 {
     return TH_MSG_COST_BYTES + msg->topic_bytes + msg->metadata_bytes +
-           th_msg_body(msg).bytes + th_blob_slice(msg->blob).bytes;
+           th_msg_body(msg).bytes + th_blob_slice(msg->blob).bytes +
+           th_caps_bytes(msg->caps);
 }

@@ -17,6 +17,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "core/blob.h"
+#include "core/cap.h"
 #include "core/id.h"
 
 #include <stdatomic.h>
@@ -70,6 +71,7 @@ typedef enum th_msg_flag {
     TH_MSG_INHERIT = 2,   /* as the sender set it */
     TH_MSG_METADATA = 4,  /* there is metadata (perhaps empty) */
     TH_MSG_DELEGATED = 8, /* the answer goes to `requester`, who is not the source */
+    TH_MSG_RIGHTFUL = 16, /* to an open process: its sender has messaging on it */
 } th_msg_flag;
 
 /* Why a message is travelling: with it its reason when it comes back. */
@@ -112,11 +114,11 @@ typedef struct th_msg {
     uint16_t topic_bytes;
     uint8_t share; /* of a package's part of that mailbox, 0: none is counted */
     uint32_t metadata_bytes;
-    uint32_t body_bytes;  /* of the body behind the envelope */
-    th_blob *body_blob;   /* a large body, or NULL */
-    th_blob *blob;        /* the lazy blob, or NULL */
-    struct th_caps *caps; /* capabilities that are handed on, or NULL */
-    char text[];          /* topic, metadata, body */
+    uint32_t body_bytes; /* of the body behind the envelope */
+    th_blob *body_blob;  /* a large body, or NULL */
+    th_blob *blob;       /* the lazy blob, or NULL */
+    th_caps *caps;       /* capabilities that are handed on, or NULL */
+    char text[];         /* topic, metadata, body */
 } th_msg;
 
 /* What a message costs beyond its bytes. */
@@ -138,6 +140,7 @@ typedef struct th_msg_parts {
     th_slice body;      /* used when body_blob is NULL */
     th_blob *body_blob; /* shared, not taken */
     th_blob *blob;      /* shared, not taken */
+    th_caps *caps;      /* shared, not taken */
 } th_msg_parts;
 
 /* A message with one reference, or NULL when memory runs out. topic fits its bound. */

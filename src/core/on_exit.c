@@ -123,12 +123,12 @@ th_on_exit *th_on_exit_unref(th_on_exit *on_exit)
 
 th_on_exit_kind th_on_exit_kind_of(const th_on_exit *on_exit)
 {
-    return on_exit->kind;
+    return on_exit == NULL ? TH_ON_EXIT_NONE : on_exit->kind;
 }
 
 size_t th_on_exit_count(const th_on_exit *on_exit)
 {
-    return on_exit->count;
+    return on_exit == NULL ? 0 : on_exit->count;
 }
 
 const th_on_exit_request *th_on_exit_at(const th_on_exit *on_exit, size_t index)

@@ -61,8 +61,8 @@ th_err th_on_exit_new(th_on_exit **out, const th_on_exit_request *requests, size
 th_on_exit *th_on_exit_ref(th_on_exit *on_exit);   /* takes NULL */
 th_on_exit *th_on_exit_unref(th_on_exit *on_exit); /* takes NULL, returns NULL */
 
-th_on_exit_kind th_on_exit_kind_of(const th_on_exit *on_exit);
-size_t th_on_exit_count(const th_on_exit *on_exit); /* of its requests */
+th_on_exit_kind th_on_exit_kind_of(const th_on_exit *on_exit); /* of NULL: NONE */
+size_t th_on_exit_count(const th_on_exit *on_exit);            /* of its requests */
 const th_on_exit_request *th_on_exit_at(const th_on_exit *on_exit, size_t index);
 
 /* What it costs its owner to keep. */

@@ -24,7 +24,7 @@ th_err th_process_terminate(th_process *self, th_pid target)
     if (process == NULL) {
         return TH_NOT_FOUND;
     }
-    if (!th_process_may_end(self, process)) {
+    if (!th_rights_may_control(self, process)) {
         return TH_DENIED;
     }
     th_process_kill(process, terminated());
@@ -66,7 +66,7 @@ th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
     if (process == NULL) {
         return TH_NOT_FOUND;
     }
-    if (!th_process_may_end(self, process)) {
+    if (!th_rights_may_control(self, process)) {
         return TH_DENIED;
     }
     if (after_ns > AFTER_NS_MAX) {

@@ -42,6 +42,12 @@ typedef struct th_guest {
     bool parks;
 
     /*
+     * Its processes live under the rules of text 000: to send they need a capability
+     * also within their package. Those of text 003 do not.
+     */
+    bool is_strict;
+
+    /*
      * The node's own modules: one that is woken runs before those that are runnable
      * already, however many these are. Only for what returns quickly, always.
      */

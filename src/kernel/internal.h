@@ -9,17 +9,20 @@
  *   preempt.c  stacks and the scheduler's loop ticker.c  the tick
  *   worker.c   blocking work                   kernel.c  all of it together
  *   catalog.c  entries and hosts              budget.c  the node's memory
- *   output.c   what processes print
+ *   output.c   what processes print            rights.c   capabilities
+ *   life.c     on-exit, what survives          identity.c names that come back
+ *   inspect.c  what can be seen of a process   trace.c    messages, seen
  */
 #ifndef TH_KERNEL_INTERNAL_H
 #define TH_KERNEL_INTERNAL_H
 
 #include "base/list.h"
+#include "base/ring.h"
 #include "base/epoch.h"
-#include "kernel/inbox.h"
+#include "core/inbox.h"
 #include "kernel/kernel.h"
 #include "base/spin.h"
-#include "kernel/stack.h"
+#include "base/stack.h"
 #include "base/wheel.h"
 
 #include <stdatomic.h>
@@ -77,13 +80,7 @@ typedef struct th_cancel {
 
 #define TH_SHARD_SLOTS 256 /* free slots of the table that a shard keeps at most */
 
-/* The newest bytes that a process put out, in a ring (output.c). */
-typedef struct th_ring {
-    th_spin lock; /* of the rest */
-    uint32_t room, begin, bytes;
-    bool is_cut; /* older ones were dropped */
-    char *at;    /* owned */
-} th_ring;
+typedef struct th_rights th_rights;
 
 struct th_process {
     /* Fixed at creation. */
@@ -92,6 +89,10 @@ struct th_process {
     const th_guest *guest;
     const th_limits *limits;
     uint32_t package; /* its entry's package_number */
+    bool is_public;
+    bool is_open;
+    bool is_strict;
+    th_pid parent; /* its spawner, for what that may do to it */
     th_blob *args;
     th_wall started;
 
@@ -104,7 +105,11 @@ struct th_process {
     _Atomic(th_shard *) shard;    /* that runs it or ran it last */
     _Atomic(th_exit *) kill_exit; /* owned; the first killer's */
     _Atomic bool traps_links;
+    _Atomic bool hears_stop;
+    _Atomic bool is_held;        /* it does not run yet */
+    _Atomic(th_rights *) rights; /* owned, made when it is needed (rights.c) */
     _Atomic uint64_t slices, memory_bytes, refused; /* written by the owner */
+    _Atomic uint64_t cpu_ns; /* by the looks of shards at the clock (inspect.c) */
     th_cancel cancel;
     _Atomic uint64_t shares[TH_SHARES];
     th_ring ring;                 /* what it printed */
@@ -123,14 +128,20 @@ struct th_process {
     th_stack *stack; /* left in the midst of a slice; it then stays on its shard */
     bool began;
     bool has_link_events;
-    th_exit *exit;  /* set by th_process_end */
-    th_list held;   /* requests that it took and did not answer */
-    th_list ties;   /* th_tie_end.link */
-    th_list alarms; /* th_alarm.link */
-    th_list names;  /* th_name.owned; under the kernel's names_lock */
-    uint32_t ties_count, alarms_count; /* ties: those that it made */
-    th_request **requests;             /* the ledger: open requests by index */
-    uint32_t requests_room, requests_count, requests_free;
+    bool has_saved;      /* state */
+    th_exit *exit;       /* set by th_process_end */
+    th_list held;        /* requests that it took and did not answer */
+    th_list ties;        /* th_tie_end.link */
+    th_list alarms;      /* th_alarm.link */
+    th_list names;       /* th_name.owned; under the kernel's names_lock */
+    uint32_t ties_count; /* those that it made */
+
+    /* Written with th_count, and read by whoever looks at it (inspect.c). */
+    _Atomic uint32_t requests_count, alarms_count, held_count;
+    _Atomic uint32_t links_count, watches_count, watched_count;
+    _Atomic uint64_t asked_last; /* the pid that its newest request went to */
+    th_request **requests;       /* the ledger: open requests by index */
+    uint32_t requests_room, requests_free;
     uint64_t requests_serial;
     char *pid_text;
     uint32_t pid_text_bytes;
@@ -141,12 +152,6 @@ struct th_process {
     th_blob *event_text;
     th_retired retired;
 };
-
-/* May @self end @other, be it by a link? The node's own are ended by their own only. */
-static inline bool th_process_may_end(const th_process *self, const th_process *other)
-{
-    return other->package != 0 || self->package == 0;
-}
 
 /* --- Shard ------------------------------------------------------------------------ */
 
@@ -160,6 +165,7 @@ struct th_shard {
     /* Thread: owner. */
     th_stacks stacks;
     th_process *current; /* runs now */
+    th_pid ran;          /* runs now, or ran last */
     th_process *start;   /* the next loop begins with it */
     th_process *ending;  /* to be ended by the next stack that runs */
     th_list fresh;       /* woken or made here in this chain, newest first */
@@ -216,6 +222,14 @@ typedef struct th_table {
 } th_table;
 
 typedef struct th_name th_name;
+typedef struct th_identity th_identity;
+
+#define TH_IDENTITY_BUCKETS 1024
+
+typedef struct th_identities {
+    th_spin lock;
+    th_list buckets[TH_IDENTITY_BUCKETS];
+} th_identities;
 
 #define TH_NAMES_BUCKETS 16384
 
@@ -271,6 +285,12 @@ typedef struct th_workers {
     bool started;
 } th_workers;
 
+/* Those who listen to messages (trace.c). */
+typedef struct th_tracers {
+    th_spin lock;
+    th_tracer *all[TH_TRACERS_MAX];
+} th_tracers;
+
 struct th_kernel {
     /* Fixed at creation. */
     th_kernel_config config;
@@ -280,6 +300,7 @@ struct th_kernel {
 
     /* Seldom written, read at each send. */
     _Atomic uint32_t budget_level;
+    _Atomic uint32_t tracers_count;
 
     /* Thread: any. */
     _Alignas(64) _Atomic int64_t outside_bytes; /* as a shard's, by all other threads */
@@ -290,6 +311,9 @@ struct th_kernel {
     th_names registry;   /* names of text 003 */
     th_names chosen;     /* "name:package:publisher" of chosen process names */
     uint64_t names_seed; /* of their hashes: a guest chooses names, but not this */
+    th_identities identities;
+    _Atomic uint32_t life; /* th_life_node */
+    th_tracers tracers;
     th_catalog entries, hosts;
     th_ticker ticker;
     th_workers workers;
@@ -345,6 +369,13 @@ bool th_process_must_end(th_process *process);
 
 /* Set its end from outside: the first counts. Takes @exit, which may be NULL. */
 void th_process_kill(th_process *process, th_exit *exit);
+
+/* life.c */
+const th_life_row *th_life_end(th_process *process, th_on_exit **on_exit);
+bool th_life_comes_again(const th_life_row *row);
+th_err th_life_save(th_process *process, th_pid owner, th_saving *saving);
+void th_process_launch(th_process *process);      /* if it is held; any thread */
+void th_job_drop(th_kernel *kernel, th_job *job); /* nobody is there to have it */
 
 /* route.c: tell whoever waits for the answer to @msg that none comes. Takes it. */
 void th_route_return(th_kernel *kernel, th_msg *msg, th_err reason);
@@ -413,8 +444,7 @@ static inline bool th_budget_refuses(th_kernel *kernel, th_budget_level from)
 }
 
 /* output.c */
-void th_ring_end(th_process *process); /* keep the record, if there is something */
-void th_ring_deinit(th_ring *ring);
+void th_output_end(th_process *process); /* keep the record, if there is something */
 void th_records_init(th_records *records);
 void th_records_deinit(th_records *records);
 
@@ -425,9 +455,76 @@ void th_tie_refuse(th_process *ended, th_item *item);
 void th_ties_end(th_process *self);
 
 /* names.c */
-th_err th_names_claim(th_process *process, th_slice chosen, th_slice registered);
+th_err th_names_claim(th_process *process, const th_spawn *spec);
 void th_names_release(th_process *process);
 void th_names_deinit(th_names *names);
+th_err th_names_resolve(th_kernel *kernel, th_slice text, th_pid *out,
+                        th_id_error *error);
+
+/* identity.c: each @id is "process:package:publisher". */
+void th_identities_init(th_identities *identities);
+void th_identities_deinit(th_identities *identities);
+th_issuer *th_identity_issuer(th_kernel *kernel, th_slice id); /* NULL: no memory */
+th_err th_identity_grant(th_kernel *kernel, th_slice id, th_cap *cap);
+th_err th_identity_collect(th_kernel *kernel, th_slice id, th_capset *into);
+bool th_identity_is_awaited(th_kernel *kernel, th_slice id);
+th_err th_identity_await(th_kernel *kernel, th_slice id);
+void th_identity_came(th_kernel *kernel, th_slice id);
+void th_identity_end(th_kernel *kernel, th_slice id); /* what it issued is void */
+
+/* rights.c */
+#define TH_ID_KERNEL "kernel:distro:sys"
+#define TH_PARAMS_CONTROL "\"control\"" /* to end, link and name its issuer */
+
+th_err th_rights_born(th_process *parent, th_process *child, const th_spawn *spec);
+void th_rights_end(th_process *process, bool comes_again);
+void th_rights_close(th_process *process);          /* the last call for it */
+th_caps *th_rights_caps(const th_process *process); /* NULL: no memory */
+th_on_exit *th_rights_on_exit(const th_process *process);
+void th_process_put_id(const th_process *process, th_buf *out);
+
+/* Does @self hold messaging on @target, or need it not? */
+bool th_rights_hold_messaging(const th_process *self, const th_process *target);
+
+/* May @self end @target, be it by a link, or give it names? */
+bool th_rights_may_control(const th_process *self, const th_process *target);
+
+/* What needs no capability whoever the target is. */
+static inline bool th_rights_is_free(const th_process *self, const th_process *target)
+{
+    return self->package == 0 || (self->package == target->package && !self->is_strict);
+}
+
+/* inspect.c */
+void th_process_fill_info(const th_process *process, th_process_info *out);
+
+/* From its last look at the clock until @now the shard was busy. */
+void th_shard_sample(th_shard *shard, int64_t now_ns);
+
+/* Change a count that its owner alone writes. */
+static inline void th_count(_Atomic uint32_t *count, uint32_t by)
+{
+    uint32_t sum = atomic_load_explicit(count, memory_order_relaxed) + by;
+
+    atomic_store_explicit(count, sum, memory_order_relaxed);
+}
+
+/* trace.c: for those who listen. What follows only when somebody does. */
+static inline bool th_is_traced(const th_kernel *kernel)
+{
+    return __builtin_expect(atomic_load_explicit(&kernel->tracers_count,
+                                                 memory_order_relaxed) != 0,
+                            0);
+}
+
+/* @msg, stamped, went to its target, or was refused. */
+void th_trace_sent(th_process *self, const th_msg *msg, th_err outcome);
+void th_trace_answered(th_process *self, const th_msg *question, const th_msg *answer,
+                       th_err outcome);
+
+/* The request @msg ends so for @requester. */
+void th_trace_failed(th_kernel *kernel, th_pid requester, const th_msg *msg,
+                     th_err reason);
 
 /* ticker.c, worker.c */
 void th_ticker_want(th_kernel *kernel);

@@ -47,6 +47,8 @@ th_err th_kernel_new(th_kernel **out, const th_kernel_config *config)
     kernel->config = *config;
     kernel->shards_count = config->shards;
     th_records_init(&kernel->records);
+    th_identities_init(&kernel->identities);
+    atomic_init(&kernel->life, TH_LIFE_RUNNING);
     kernel->node = th_strndup(config->node, strlen(config->node));
     err = kernel->node == NULL ? th_fault(TH_NOMEM, "the node's name")
                                : init_parts(kernel, config);
@@ -86,12 +88,16 @@ th_err th_kernel_start(th_kernel *kernel)
     return err;
 }
 
+static th_exit *stopped(void)
+{
+    return th_exit_new(TH_END_STOP, TH_STOPPING, TH_SLICE("the node stopped"),
+                       TH_FORMAT_BYTES, TH_SLICE(""));
+}
+
 static bool kill_each(void *context, th_process *process)
 {
     (void)context;
-    th_process_kill(process,
-                    th_exit_new(TH_END_STOP, TH_STOPPING, TH_SLICE("the node stopped"),
-                                TH_FORMAT_BYTES, TH_SLICE("")));
+    th_process_kill(process, stopped());
     return true;
 }
 
@@ -188,6 +194,7 @@ th_kernel *th_kernel_free(th_kernel *kernel)
     th_names_deinit(&kernel->registry);
     th_names_deinit(&kernel->chosen);
     th_epoch_deinit(&kernel->epoch);
+    th_identities_deinit(&kernel->identities);
     th_records_deinit(&kernel->records);
     th_table_deinit(&kernel->table);
     th_free(kernel->node);
@@ -216,17 +223,30 @@ unsigned th_kernel_shards(const th_kernel *kernel)
 
 /* --- Processes, from outside ---------------------------------------------------------- */
 
-th_err th_kernel_kill(th_kernel *kernel, th_pid pid, th_slice text)
+static th_err end_one(th_kernel *kernel, th_pid pid, th_exit *exit)
 {
     th_epoch_reader *reader = th_outside_enter(kernel);
     th_process *process = th_table_find(kernel, pid);
 
     if (process != NULL) {
-        th_process_kill(process, th_exit_new(TH_END_KILL, TH_KILLED, text,
-                                             TH_FORMAT_BYTES, TH_SLICE("")));
+        th_process_kill(process, exit);
+    } else {
+        th_exit_unref(exit);
     }
     th_outside_leave(kernel, reader);
     return process == NULL ? TH_NOT_FOUND : TH_OK;
+}
+
+th_err th_kernel_kill(th_kernel *kernel, th_pid pid, th_slice text)
+{
+    return end_one(kernel, pid,
+                   th_exit_new(TH_END_KILL, TH_KILLED, text, TH_FORMAT_BYTES,
+                               TH_SLICE("")));
+}
+
+th_err th_kernel_end(th_kernel *kernel, th_pid pid)
+{
+    return end_one(kernel, pid, stopped());
 }
 
 void th_kernel_poke(th_kernel *kernel, th_pid pid)
@@ -248,6 +268,18 @@ bool th_kernel_is_alive(th_kernel *kernel, th_pid pid)
 
     th_outside_leave(kernel, reader);
     return is_alive;
+}
+
+th_err th_kernel_ident(th_kernel *kernel, th_pid pid, th_ident *out)
+{
+    th_epoch_reader *reader = th_outside_enter(kernel);
+    th_process *process = th_table_find(kernel, pid);
+
+    if (process != NULL) {
+        *out = th_ident_ref(&process->ident);
+    }
+    th_outside_leave(kernel, reader);
+    return process == NULL ? TH_NOT_FOUND : TH_OK;
 }
 
 uint32_t th_kernel_count(th_kernel *kernel)
@@ -300,26 +332,12 @@ typedef struct each_info {
 
 static bool show(void *context, th_process *process)
 {
-    static const char *const phases[] = {"waiting", "runnable", "running", "ended"};
     const each_info *with = context;
-    uint64_t mail = atomic_load(&process->mail);
-    th_process_info info = {
-        .ident = process->ident,
-        .state = phases[atomic_load(&process->phase)],
-        .mailbox_count = TH_MAIL_COUNT(mail),
-        .mailbox_bytes = TH_MAIL_BYTES(mail),
-        .memory_bytes = atomic_load(&process->memory_bytes),
-        .slices = atomic_load(&process->slices),
-        .refused = atomic_load(&process->refused),
-        .started = process->started,
-    };
+    th_process_info info;
 
-    if (info.slices == 0) {
-        info.state = "new";
-    }
+    th_process_fill_info(process, &info);
     return with->each(with->context, &info);
 }
-
 void th_kernel_each(th_kernel *kernel, th_process_each *each, void *context)
 {
     th_epoch_reader *reader = th_outside_enter(kernel);

@@ -3,7 +3,7 @@
 #include "kernel/checkpoint.h"
 #include "kernel/internal.h"
 #include "kernel/puppet.h"
-#include "kernel/witness.h"
+#include "kernel/rights_watch.h"
 #include "world/world_sim.h"
 
 #include <stdio.h>
@@ -37,11 +37,12 @@
 typedef struct sim {
     th_stage stage;
     th_witness *witness;
-    th_entry entries[3]; /* of two packages; the last is not preempted */
+    th_entry entries[3]; /* of two packages; the last: not preempted, not public */
     th_host host;
     unsigned alive;
     bool is_closing;
     bool is_short; /* of memory, at times */
+    rights_watch rights;
 } sim;
 
 static sim it;
@@ -84,6 +85,41 @@ static th_pid somebody(th_process *self)
     return th_witness_life(it.witness, lives - 1 - roll(self, recent));
 }
 
+/* A list of one: a right to send to itself, or to another; or NULL. */
+static th_caps *some_right(th_process *self)
+{
+    th_auto(th_caps) held = NULL;
+    th_auto_buf id = TH_BUF_INIT;
+    th_cap *one;
+
+    if (roll(self, 3) > 0) {
+        return NULL;
+    }
+    held = th_process_caps(self);
+    if (th_caps_count(held) == 0 || roll(self, 2) == 0) {
+        th_process_put_id(self, &id);
+        return th_process_claim(self, &(th_claim){th_buf_slice(&id), TH_CAP_MESSAGING},
+                                1);
+    }
+    one = th_caps_at(held, roll(self, (uint32_t)th_caps_count(held)));
+    return th_caps_new(&one, 1);
+}
+
+static void save_rights(th_process *self, const th_caps *caps)
+{
+    for (size_t i = 0; i < th_caps_count(caps); i++) {
+        th_cap *cap = th_caps_at(caps, i);
+        th_claim claim = {th_issuer_id(th_cap_issuer(cap)), th_cap_params(cap)};
+
+        if (roll(self, 2) == 0) {
+            watch_may_save(&it.rights, self, cap);
+            T_EQ(th_process_save_caps(self, &claim, 1), TH_OK);
+        } else {
+            th_process_drop_caps(self, &claim, 1);
+        }
+    }
+}
+
 static int free_place(void *const *places)
 {
     for (int i = 0; i < HELD_MAX; i++) {
@@ -94,9 +130,12 @@ static int free_place(void *const *places)
     return -1;
 }
 
-static th_msg *letter(th_msg_kind kind, uint32_t number)
+static th_msg *letter(th_process *from, th_msg_kind kind, uint32_t number)
 {
-    th_msg_parts parts = {.kind = kind, .body = th_slice_of(&number, sizeof number)};
+    th_auto(th_caps) caps = some_right(from);
+    th_msg_parts parts = {.kind = kind,
+                          .body = th_slice_of(&number, sizeof number),
+                          .caps = caps};
     th_auto(th_blob) blob = NULL;
 
     if (number % 7 == 0) {
@@ -120,7 +159,7 @@ static uint32_t number_of(const th_msg *msg)
 static void send(th_process *self, actor *me)
 {
     th_pid to = somebody(self);
-    th_msg *msg = letter(TH_MSG_SEND, th_witness_next(it.witness, own(self), to));
+    th_msg *msg = letter(self, TH_MSG_SEND, th_witness_next(it.witness, own(self), to));
     th_err err = th_process_send(self, to, msg);
 
     (void)me;
@@ -129,7 +168,10 @@ static void send(th_process *self, actor *me)
         return;
     }
     th_msg_unref(msg);
-    T_TRUE(err == TH_QUOTA || err == TH_NOT_FOUND);
+    T_TRUE(err == TH_QUOTA || err == TH_NOT_FOUND || err == TH_DENIED);
+    if (err == TH_DENIED) {
+        watch_denied(&it.rights, self, to);
+    }
     th_process_note_refused(self, to, err);
 }
 
@@ -153,7 +195,7 @@ static void ask(th_process *self, actor *me)
     ask.context = context;
     ask.tag = place;
     place->number = number;
-    msg = letter(TH_MSG_REQUEST, number);
+    msg = letter(self, TH_MSG_REQUEST, number);
     if (th_process_request(self, &ask, msg, &place->request) != TH_OK) {
         th_msg_unref(msg);
         th_witness_unask(it.witness, number);
@@ -174,7 +216,7 @@ static void give_up(th_process *self, actor *me)
 
 static void answer(th_process *self, th_msg *question)
 {
-    th_msg *msg = letter(TH_MSG_RESPONSE, number_of(question));
+    th_msg *msg = letter(self, TH_MSG_RESPONSE, number_of(question));
     th_err err = th_process_respond(self, question, msg);
 
     if (err != TH_OK) {
@@ -185,7 +227,7 @@ static void answer(th_process *self, th_msg *question)
 
 static void pass_on(th_process *self, th_msg *question)
 {
-    th_msg *msg = letter(TH_MSG_REQUEST, number_of(question));
+    th_msg *msg = letter(self, TH_MSG_REQUEST, number_of(question));
 
     if (th_process_forward(self, question, somebody(self), msg) != TH_OK) {
         th_msg_unref(msg);
@@ -238,6 +280,7 @@ static void spawn(th_process *self, actor *me)
     }
     it.alive++;
     th_witness_born(it.witness, made.pid);
+    watch_born(&it.rights, own(self), made.pid);
     if (spec.monitored) {
         th_witness_monitor(it.witness, own(self), made.pid, TH_OK);
     }
@@ -397,6 +440,8 @@ static void hear_msg(th_process *self, actor *me, th_msg *msg)
     int i = free_place(places);
     bool puts_off = i >= 0 && !it.is_closing && roll(self, 2) == 0;
 
+    watch_came(&it.rights, &msg->source, th_process_ident(self));
+    save_rights(self, msg->caps);
     if (msg->kind == TH_MSG_SEND) {
         th_witness_got(it.witness, msg->source.pid, own(self), number_of(msg));
         if (puts_off) {
@@ -423,6 +468,7 @@ static void hear_reply(th_process *self, th_request *request)
     T_EQ(response == NULL, th_request_reason(request) != TH_OK);
     th_witness_reply(it.witness, own(self), place->number, th_request_reason(request),
                      response == NULL ? 0 : number_of(response));
+    save_rights(self, response == NULL ? NULL : response->caps);
     place->request = NULL;
     th_request_free(self, request);
 }
@@ -579,11 +625,11 @@ static const th_guest yields = {.name = "actor",
 
 /* --- A seed -------------------------------------------------------------------------- */
 
-static void ended(void *context, const th_ident *who, const th_exit *how)
+static void ended(void *context, const th_ended *what)
 {
     (void)context;
     it.alive--;
-    th_witness_gone(it.witness, who->pid, how);
+    th_witness_gone(it.witness, what->who->pid, what->exit);
 }
 
 static void set_stage(uint64_t seed, bool is_traced)
@@ -597,6 +643,7 @@ static void set_stage(uint64_t seed, bool is_traced)
 
     memset(&it, 0, sizeof it);
     it.witness = th_witness_new(is_traced);
+    it.rights.witness = it.witness;
     T_EQ(th_world_sim_new(&it.stage.world, seed), TH_OK);
     config.world = it.stage.world;
     T_EQ(th_kernel_new(&it.stage.kernel, &config), TH_OK);
@@ -606,7 +653,8 @@ static void set_stage(uint64_t seed, bool is_traced)
         it.entries[i] = (th_entry){.id = th_slice_str(ids[i]),
                                    .package = th_slice_of(ids[i], 2),
                                    .publisher = TH_SLICE("local"),
-                                   .package_number = i > 0,
+                                   .package_number = i > 0 ? 2 : 1,
+                                   .is_public = i < 2,
                                    .limits = {.mailbox_bytes_max = 64 * 1024,
                                               .mailbox_count_max = 12,
                                               .requests_max = 4,
@@ -713,10 +761,15 @@ static void play(uint64_t seed, bool is_traced)
 
 TEST(simulation, whatever_processes_do_to_one_another_the_kernel_keeps_its_promises)
 {
+    unsigned denied = 0, came_by_right = 0;
+
     for (uint64_t seed = 1; seed <= SEEDS; seed++) {
         play(seed, false);
         it.witness = th_witness_free(it.witness);
+        denied += it.rights.denied;
+        came_by_right += it.rights.came_by_right;
     }
+    T_TRUE(denied > SEEDS && came_by_right > SEEDS);
 }
 
 TEST(simulation, a_seed_plays_the_same_again_byte_for_byte)

@@ -394,11 +394,10 @@ static const th_guest guests[] = {
 
 /* --- The town --------------------------------------------------------------------- */
 
-static void ended(void *context, const th_ident *who, const th_exit *how)
+static void ended(void *context, const th_ended *what)
 {
     (void)context;
-    (void)who;
-    atomic_fetch_add(&it.killed, how != NULL && how->end == TH_END_KILL);
+    atomic_fetch_add(&it.killed, what->exit != NULL && what->exit->end == TH_END_KILL);
     if (atomic_fetch_sub(&it.alive, 1) == 1) {
         th_world_unpark(th_world_real(), it.done);
     }
@@ -423,6 +422,7 @@ static void found(unsigned shards, unsigned lives, size_t memory_bytes_max)
                                    .package = TH_SLICE("a"),
                                    .publisher = TH_SLICE("local"),
                                    .package_number = i,
+                                   .is_public = true,
                                    .limits = {.mailbox_bytes_max = 64 * 1024,
                                               .mailbox_count_max = 40,
                                               .requests_max = 16,

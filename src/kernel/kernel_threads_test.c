@@ -25,11 +25,10 @@ typedef struct crowd {
 
 static crowd it;
 
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+static void ended(void *context, const th_ended *what)
 {
     (void)context;
-    (void)who;
-    (void)exit;
+    (void)what;
     if (atomic_fetch_add(&it.ended, 1) + 1 == PLAYERS) {
         th_world_unpark(th_world_real(), it.done);
     }

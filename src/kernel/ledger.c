@@ -251,7 +251,7 @@ static th_err ledger_add(th_process *self, th_request *request)
     index = self->requests_free;
     self->requests_free = (uint32_t)((uintptr_t)self->requests[index] >> 1);
     self->requests[index] = request;
-    self->requests_count++;
+    th_count(&self->requests_count, 1);
     request->id = ++self->requests_serial << INDEX_BITS | index;
     request->is_open = true;
     return TH_OK;
@@ -263,7 +263,7 @@ static void ledger_remove(th_process *self, th_request *request)
 
     self->requests[index] = free_mark(self->requests_free);
     self->requests_free = index;
-    self->requests_count--;
+    th_count(&self->requests_count, -1u);
     request->is_open = false;
     /* The slot that was reserved for its answer. */
     atomic_fetch_sub_explicit(&self->mail, TH_MAIL_ONE, memory_order_relaxed);
@@ -344,6 +344,10 @@ bool th_ledger_expire(th_process *self, th_item *item, th_delivery *out)
 
     if (was_open) {
         request->reason = TH_TIMED_OUT;
+        if (th_is_traced(self->kernel)) {
+            th_trace_failed(self->kernel, self->ident.pid, request->original,
+                            TH_TIMED_OUT);
+        }
         close_request(self, request, out);
     }
     wait_unref(wait);
@@ -368,7 +372,8 @@ void th_ledger_end(th_process *self)
             wait_unref(&request->wait);
         }
     }
-    self->requests_room = self->requests_count = 0;
+    self->requests_room = 0;
+    atomic_store_explicit(&self->requests_count, 0, memory_order_relaxed);
     while ((node = th_list_pop(&self->alarms)) != NULL) {
         th_alarm *alarm = th_container_of(node, th_alarm, link);
 
@@ -428,7 +433,7 @@ static th_alarm *make_alarm(th_process *self, th_mono due, void *tag)
         wait_arm(&alarm->wait, self, TH_ITEM_TIMER, due);
         th_budget_add(self->kernel, (int64_t)sizeof *alarm);
         th_list_push(&self->alarms, &alarm->link);
-        self->alarms_count++;
+        th_count(&self->alarms_count, 1);
     }
     return alarm;
 }
@@ -457,7 +462,7 @@ void th_alarm_drop(th_process *self, th_alarm *alarm)
     if (alarm != NULL) {
         alarm->is_dropped = true;
         th_list_remove(&alarm->link);
-        self->alarms_count--;
+        th_count(&self->alarms_count, -1u);
         wait_drop(&alarm->wait);
         wait_unref(&alarm->wait);
     }

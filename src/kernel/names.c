@@ -159,8 +159,9 @@ static bool may_register(th_slice name)
            th_address_decode(&address, name, true, &error) != TH_OK;
 }
 
-th_err th_names_claim(th_process *process, th_slice chosen, th_slice registered)
+th_err th_names_claim(th_process *process, const th_spawn *spec)
 {
+    th_slice chosen = spec->name, registered = spec->registered;
     th_kernel *kernel = process->kernel;
     th_auto_buf key = TH_BUF_INIT;
     th_err err = TH_OK;
@@ -177,7 +178,10 @@ th_err th_names_claim(th_process *process, th_slice chosen, th_slice registered)
         return TH_QUOTA;
     }
     th_spin_lock(&kernel->names_lock);
-    if (chosen.bytes > 0) {
+    if (chosen.bytes > 0 && !spec->is_again &&
+        th_identity_is_awaited(kernel, th_buf_slice(&key))) {
+        err = TH_EXISTS;
+    } else if (chosen.bytes > 0) {
         err = add(&kernel->chosen, th_buf_slice(&key), process, process->ident.pid);
     }
     if (err == TH_OK && registered.bytes > 0) {
@@ -216,6 +220,9 @@ th_err th_process_register(th_process *self, th_slice name, th_pid pid)
     }
     if (process == NULL) {
         return TH_NOT_FOUND;
+    }
+    if (!th_rights_may_control(self, process)) {
+        return TH_DENIED;
     }
     th_spin_lock(&kernel->names_lock);
     err = add(&kernel->registry, name, process, self->ident.pid);
@@ -263,6 +270,14 @@ static th_process *find_unique(th_kernel *kernel, th_slice unique)
     return th_table_find(kernel, pid);
 }
 
+/* The entry of that id; the node's own modules are in no list, so nobody starts one. */
+static const th_entry *entry_of(th_kernel *kernel, th_slice id)
+{
+    static const th_entry own = {.package = {"distro", 6}, .publisher = {"sys", 3}};
+
+    return th_slice_starts(id, "system:") ? &own : th_kernel_find_entry(kernel, id);
+}
+
 static th_err resolve_pid_text(th_kernel *kernel, th_slice text, th_pid *out,
                                th_id_error *error)
 {
@@ -278,7 +293,7 @@ static th_err resolve_pid_text(th_kernel *kernel, th_slice text, th_pid *out,
     }
     process = find_unique(kernel, parts.unique);
     if (process == NULL || process->ident.name != NULL) {
-        const th_entry *entry = th_kernel_find_entry(kernel, parts.entry);
+        const th_entry *entry = entry_of(kernel, parts.entry);
         th_auto_buf key = TH_BUF_INIT;
 
         if (entry == NULL) {
@@ -287,6 +302,9 @@ static th_err resolve_pid_text(th_kernel *kernel, th_slice text, th_pid *out,
         chosen_key(&key, parts.unique, entry);
         process = th_table_find(kernel,
                                 find_pid(kernel, &kernel->chosen, th_buf_slice(&key)));
+        if (process == NULL && th_identity_is_awaited(kernel, th_buf_slice(&key))) {
+            return TH_DIED;
+        }
     }
     if (process == NULL || !th_slice_eq(process->ident.entry->id, parts.entry) ||
         !th_slice_eq(process->ident.host->id, parts.host)) {
@@ -322,7 +340,7 @@ static th_err resolve_address(th_kernel *kernel, th_slice text, th_pid *out,
     }
     if (process == NULL || !th_slice_eq(process->ident.entry->package, parts.package) ||
         !th_slice_eq(process->ident.entry->publisher, parts.publisher)) {
-        return TH_NOT_FOUND;
+        return th_identity_is_awaited(kernel, key) ? TH_DIED : TH_NOT_FOUND;
     }
     *out = process->ident.pid;
     return TH_OK;
@@ -341,7 +359,8 @@ static bool looks_like_address(th_slice text)
     return colons >= 2;
 }
 
-static th_err resolve(th_kernel *kernel, th_slice text, th_pid *out, th_id_error *error)
+th_err th_names_resolve(th_kernel *kernel, th_slice text, th_pid *out,
+                        th_id_error *error)
 {
     th_pid pid;
 
@@ -361,15 +380,36 @@ static th_err resolve(th_kernel *kernel, th_slice text, th_pid *out, th_id_error
 th_err th_process_resolve(th_process *self, th_slice text, th_pid *out,
                           th_id_error *error)
 {
-    return resolve(self->kernel, text, out, error);
+    return th_names_resolve(self->kernel, text, out, error);
 }
 
 th_err th_kernel_resolve(th_kernel *kernel, th_slice text, th_pid *out,
                          th_id_error *error)
 {
     th_epoch_reader *reader = th_outside_enter(kernel);
-    th_err err = resolve(kernel, text, out, error);
+    th_err err = th_names_resolve(kernel, text, out, error);
 
     th_outside_leave(kernel, reader);
     return err;
+}
+
+void th_kernel_each_name(th_kernel *kernel, th_pid pid, th_name_each *each,
+                         void *context)
+{
+    th_epoch_reader *reader = th_outside_enter(kernel);
+    th_process *process = th_table_find(kernel, pid);
+
+    th_spin_lock(&kernel->names_lock);
+    if (process != NULL) {
+        TH_LIST_EACH(link, &process->names)
+        {
+            const th_name *name = th_container_of(link, th_name, owned);
+
+            if (name->in == &kernel->registry) {
+                each(context, th_slice_of(name->text, name->bytes));
+            }
+        }
+    }
+    th_spin_unlock(&kernel->names_lock);
+    th_outside_leave(kernel, reader);
 }

@@ -28,6 +28,7 @@ static void enter_slice(th_shard *shard, th_process *process)
     atomic_store_explicit(&process->slices, n, memory_order_relaxed);
     atomic_store_explicit(&process->phase, TH_PHASE_RUNNING, memory_order_relaxed);
     shard->current = process;
+    shard->ran = process->ident.pid;
 }
 
 static void leave_slice(th_shard *shard, th_process *process)

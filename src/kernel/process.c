@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /*
@@ -36,6 +37,10 @@ static th_process *make_descriptor(th_kernel *kernel, const th_spawn *spec)
     process->guest = spec->entry->guest;
     process->limits = &spec->entry->limits;
     process->package = spec->entry->package_number;
+    process->is_public = spec->is_public || spec->entry->is_public;
+    process->is_open = spec->entry->is_open;
+    process->is_strict = spec->entry->is_strict || process->guest->is_strict;
+    atomic_init(&process->is_held, true);
     process->started = th_world_wall(kernel->config.world);
     th_inbox_init(&process->inbox);
     atomic_init(&process->phase, TH_PHASE_RUNNABLE);
@@ -90,7 +95,7 @@ static th_err may_spawn(th_kernel *kernel, const th_spawn *spec, th_buf *why)
                     spec->args.bytes, spec->entry->limits.mailbox_bytes_max);
         return TH_QUOTA;
     }
-    if (spec->entry->guest->check != NULL) {
+    if (spec->entry->guest->check != NULL && !spec->is_gone) {
         return spec->entry->guest->check(spec->entry, why);
     }
     return TH_OK;
@@ -119,10 +124,15 @@ static th_err register_all(th_kernel *kernel, th_process *parent, th_process *ch
                     kernel->table.alive_max);
         return err;
     }
-    err = th_names_claim(child, spec->name, spec->registered);
-    if (err == TH_OK && parent != NULL) {
-        err = th_tie_born(parent, child, spec->monitored, spec->linked);
+    err = th_names_claim(child, spec);
+    if (err == TH_OK) {
+        err = th_rights_born(parent, child, spec);
+        if (err == TH_OK && parent != NULL) {
+            err = th_tie_born(parent, child, spec->monitored, spec->linked);
+        }
         if (err != TH_OK) {
+            th_rights_end(child, spec->is_again);
+            th_rights_close(child);
             th_names_release(child);
         }
     }
@@ -135,8 +145,8 @@ static th_err register_all(th_kernel *kernel, th_process *parent, th_process *ch
     return err;
 }
 
-/* Let it run: among this shard's fresh ones, or from outside wherever it is its turn. */
-static void launch(th_kernel *kernel, th_process *process)
+/* Where it is to run: here, or, made from outside, wherever it is its turn. */
+static void publish(th_kernel *kernel, th_process *process)
 {
     unsigned next =
         atomic_fetch_add_explicit(&kernel->next_shard, 1, memory_order_relaxed);
@@ -146,13 +156,20 @@ static void launch(th_kernel *kernel, th_process *process)
         first = th_shard_self;
     }
     atomic_store_explicit(&process->shard, first, memory_order_relaxed);
-    atomic_store(&process->phase, TH_PHASE_WAITING);
     th_table_publish(kernel, process);
-    th_process_wake(process);
 }
 
-static th_err spawn(th_kernel *kernel, th_process *parent, const th_spawn *spec,
-                    th_ident *out, th_buf *why)
+/* One that survives comes again by its name. */
+static th_slice make_name(th_kernel *kernel, char out[24])
+{
+    int bytes = snprintf(out, 24, "%llu",
+                         (unsigned long long)th_world_dice_u64(kernel->config.world));
+
+    return th_slice_of(out, (size_t)bytes);
+}
+
+static th_err make(th_kernel *kernel, th_process *parent, const th_spawn *spec,
+                   th_process **out, th_buf *why)
 {
     th_host *host = (th_host *)spec->host; /* its count of processes alone changes */
     th_process *child;
@@ -175,9 +192,67 @@ static th_err spawn(th_kernel *kernel, th_process *parent, const th_spawn *spec,
         }
         return err;
     }
+    child->parent = parent == NULL ? TH_PID_NONE : parent->ident.pid;
     th_budget_add(kernel, weight(child));
+    publish(kernel, child);
+    *out = child;
+    return TH_OK;
+}
+
+bool th_spawn_must_save(const th_spawn *spec)
+{
+    const th_on_exit *on_exit =
+        spec->on_exit != NULL ? spec->on_exit : spec->entry->on_exit;
+
+    return !spec->is_again && th_on_exit_kind_of(on_exit) != TH_ON_EXIT_NONE;
+}
+
+/* Held until its record is durable; if that cannot begin, it never was. */
+static th_err save_child(th_process *parent, th_process *child, th_saving *saving,
+                         th_ident *out, th_buf *why)
+{
+    th_err err;
+
+    saving->what = TH_SAVE_LIFE;
+    err = th_life_save(child, parent->ident.pid, saving);
+    if (err != TH_OK) {
+        th_buf_puts(why,
+                    "its record cannot be made durable now: too much is under way");
+        saving->err = err;
+        th_process_spawned(parent, child->ident.pid, saving);
+        th_ident_unref(out);
+    }
+    return err;
+}
+
+static th_err spawn(th_kernel *kernel, th_process *parent, const th_spawn *wanted,
+                    th_ident *out, th_buf *why)
+{
+    bool saves = parent != NULL && th_spawn_must_save(wanted);
+    th_spawn spec = *wanted;
+    char name[24];
+    th_process *child;
+    th_err err;
+
+    if (th_spawn_must_save(wanted) && wanted->name.bytes == 0) {
+        spec.name = make_name(kernel, name);
+    }
+    if (saves && (spec.saving == NULL || kernel->config.save == NULL)) {
+        th_buf_puts(why, "what survives the node cannot be kept here");
+        return TH_UNSUPPORTED;
+    }
+    err = make(kernel, parent, &spec, &child, why);
+    if (err != TH_OK) {
+        return err;
+    }
     *out = th_ident_ref(&child->ident);
-    launch(kernel, child);
+    if (saves) {
+        spec.saving->stays_held = spec.is_held;
+        return save_child(parent, child, spec.saving, out, why);
+    }
+    if (!spec.is_held) {
+        th_process_launch(child);
+    }
     return TH_OK;
 }
 
@@ -230,6 +305,7 @@ void th_process_kill(th_process *process, th_exit *exit)
             th_shard_alert(shard);
         }
     }
+    th_process_launch(process);
     th_process_wake(process);
 }
 
@@ -269,12 +345,9 @@ static void refuse_item(th_process *process, th_item *item)
     case TH_ITEM_TIE:
         th_tie_refuse(process, item);
         break;
-    case TH_ITEM_JOB: {
-        th_job *job = th_container_of(item, th_job, item);
-
-        job->dropped(job);
+    case TH_ITEM_JOB:
+        th_job_drop(kernel, th_container_of(item, th_job, item));
         break;
-    }
     case TH_ITEM_CANCEL:
         th_ident_unref(&process->cancel.from);
         process->cancel.text = th_blob_unref(process->cancel.text);
@@ -308,6 +381,26 @@ static void return_held(th_process *process)
     }
 }
 
+/* The node hears of it last. */
+static void tell_ended(th_process *process, th_ended *ended)
+{
+    const th_kernel_config *config = &process->kernel->config;
+
+    ended->exit = process->exit;
+    ended->is_public = process->is_public;
+    ended->has_saved = process->has_saved;
+    ended->started = process->started;
+    if (th_life_comes_again(ended->life)) {
+        ended->caps = th_rights_caps(process);
+    }
+    if (config->ended != NULL) {
+        config->ended(config->context, ended);
+    }
+    th_caps_unref(ended->caps);
+    th_on_exit_unref(ended->on_exit);
+    th_rights_close(process);
+}
+
 /*
  * Names are free before anybody hears of the end, and whoever hears of it finds it
  * gone.
@@ -316,10 +409,13 @@ void th_process_finish(th_process *process)
 {
     th_kernel *kernel = process->kernel;
     th_shard *shard = th_shard_self;
+    th_ended ended = {.who = &process->ident, .args = process->args};
 
     settle_exit(process);
-    th_ring_end(process);
+    ended.life = th_life_end(process, &ended.on_exit);
+    th_output_end(process);
     atomic_store(&process->phase, TH_PHASE_ENDED);
+    th_rights_end(process, th_life_comes_again(ended.life));
     th_names_release(process);
     th_table_remove(kernel, process);
     refuse_all(process, process->queue);
@@ -336,9 +432,7 @@ void th_process_finish(th_process *process)
     process->guest->drop(process);
     th_budget_add(kernel, -weight(process) - process->kept -
                               (int64_t)atomic_load(&process->memory_bytes));
-    if (kernel->config.ended != NULL) {
-        kernel->config.ended(kernel->config.context, &process->ident, process->exit);
-    }
+    tell_ended(process, &ended);
     th_ident_unref(&process->event_from);
     process->event_exit = th_exit_unref(process->event_exit);
     process->event_text = th_blob_unref(process->event_text);

@@ -10,9 +10,11 @@
 #ifndef TH_KERNEL_PROCESS_H
 #define TH_KERNEL_PROCESS_H
 
+#include "core/cap.h"
 #include "core/entry.h"
 #include "core/exit.h"
 #include "core/msg.h"
+#include "core/on_exit.h"
 #include "kernel/guest.h"
 #include "world/world.h"
 
@@ -20,6 +22,7 @@ typedef struct th_kernel th_kernel;
 typedef struct th_request th_request; /* an own request that expects a response */
 typedef struct th_alarm th_alarm;     /* a timer of this process */
 typedef struct th_job th_job;         /* blocking work on another thread */
+typedef struct th_saving th_saving;   /* something to be made durable */
 
 /* A process that is not large, when the node's memory gets short. */
 #define TH_GROWTH_SMALL_BYTES ((size_t)1 << 20)
@@ -114,6 +117,7 @@ typedef struct th_ask {
     th_pid to;
     uint64_t timeout_ns; /* > 0 */
     th_blob *context;    /* shared, not taken; NULL: none */
+    const th_msg *under; /* the request that this one inherits from, or NULL */
     void *tag;           /* the guest's, comes back with the reply */
     th_err refused;      /* not OK: nobody is asked, and this is what comes back */
 } th_ask;
@@ -166,6 +170,12 @@ th_err th_process_forward(th_process *self, th_msg *question, th_pid to, th_msg 
 void th_process_forget(th_process *self, th_msg *question);
 
 /*
+ * Nobody will answer @question, which this process took: its requester gets @reason at
+ * once. Nothing if it is answered or passed on, or expects no answer.
+ */
+void th_process_refuse(th_process *self, th_msg *question, th_err reason);
+
+/*
  * A one-way message of a guest that has no way to tell its program was refused: it is
  * counted, and told in the process's log, but never once for each.
  */
@@ -187,16 +197,39 @@ typedef struct th_spawn {
     bool monitored; /* by the spawner, from before its first slice */
     bool linked;
     th_slice registered; /* a name in the registry, or empty */
+    bool is_public;      /* all of this node may send to it; so may be its entry */
+    bool is_again;       /* the next life of a process that is awaited (th_life_*) */
+    bool is_held;        /* it takes messages, and runs from th_kernel_launch on */
+    bool is_gone;        /* with is_held: it never runs, what it left is to be done */
+    th_on_exit *on_exit; /* shared, not taken; NULL: as its entry says */
+    const th_caps *caps; /* that it holds from its start; shared, or NULL */
+    const th_grant *grants; /* capabilities of its own, for others */
+    size_t grants_count;
+
+    /* Where it is to survive the node (th_process_must_save): tells when that is so. */
+    th_saving *saving;
 } th_spawn;
 
 /*
  * Make a process. It does not run before this returns. @why gets a text on refusal.
  *
+ * A process that is to survive the node has a chosen name (the node makes one up
+ * where there is none), and is held until its record is durable: @spec->saving then
+ * comes back as a TH_ITEM_JOB, for th_process_spawned.
+ *
+ * Spawner and child may send to each other.
+ *
  * Refuses: NOT_FOUND, INVALID (the guest's check), EXISTS (name taken), QUOTA
- *          (processes, memory), STOPPING.
+ *          (processes, memory), STOPPING, UNSUPPORTED (nothing is kept here).
  */
 th_err th_process_spawn(th_process *self, const th_spawn *spec, th_ident *out,
                         th_buf *why);
+
+/* Does @spec need `saving`? */
+bool th_spawn_must_save(const th_spawn *spec);
+
+/* The saving of @child came back: it runs now, or, with what is returned, never. */
+th_err th_process_spawned(th_process *self, th_pid child, const th_saving *saving);
 
 /* End @target now: none of its code runs any more. Refuses: NOT_FOUND, DENIED. */
 th_err th_process_terminate(th_process *self, th_pid target);
@@ -207,6 +240,66 @@ th_err th_process_terminate(th_process *self, th_pid target);
  */
 th_err th_process_cancel(th_process *self, th_pid target, int64_t after_ns,
                          bool enforced, th_slice text);
+
+/* It wants to be told when the node stops: by a CANCEL, as from others. */
+void th_process_set_hears_stop(th_process *self, bool hears);
+
+/* --- What survives ---------------------------------------------------------------- */
+
+/* What is done when it ends; one reference, or NULL: nothing. */
+th_on_exit *th_process_on_exit(const th_process *self);
+bool th_process_is_public(const th_process *self);
+
+/*
+ * From here on; to be saved (TH_SAVE_LIFE) before anybody is told. Shares @on_exit.
+ * Refuses: QUOTA; UNSUPPORTED, it has no chosen name and could not come again.
+ */
+th_err th_process_set_on_exit(th_process *self, th_on_exit *on_exit);
+
+typedef enum th_save {
+    TH_SAVE_STATE, /* `value` becomes its state */
+    TH_SAVE_NONE,  /* it has no state any more */
+    TH_LOAD_STATE, /* `loaded` gets its state; NOT_FOUND: it has none */
+    TH_SAVE_LIFE,  /* that it is to live on, with its on-exit and its capabilities */
+} th_save;
+
+/*
+ * Blocking work of a guest, embedded in its own struct, by the node's store instead of a
+ * worker (th_kernel_config.save). `run` is not used. State belongs to the process's
+ * address, so only a chosen name finds it again.
+ */
+#define TH_STATE_BYTES_MAX ((size_t)64 << 20)
+
+/* --- Capabilities ------------------------------------------------------------------ */
+
+/*
+ * What a guest says of a capability: nothing but its texts. Those that it may not name
+ * (it did not issue them, holds them not and was not given them) are left out in
+ * silence, as text 000's system does.
+ */
+typedef struct th_claim {
+    th_slice issuer; /* "process:package:publisher", with or without "node@" */
+    th_slice params;
+} th_claim;
+
+/*
+ * They came with a message that the guest kept and that its program sees only now: of
+ * what came, the newest can be named.
+ */
+void th_process_given(th_process *self, th_caps *caps);
+
+/* What of @claims it may hand on. A list, perhaps empty; NULL: memory ran out. */
+th_caps *th_process_claim(th_process *self, const th_claim *claims, size_t n);
+
+/* Hold what it may name, for good; or hold it no longer. Refuses: QUOTA. */
+th_err th_process_save_caps(th_process *self, const th_claim *claims, size_t n);
+void th_process_drop_caps(th_process *self, const th_claim *claims, size_t n);
+
+/* All that it holds. NULL: memory ran out. */
+th_caps *th_process_caps(th_process *self);
+
+/* Does it hold this one? */
+bool th_process_has_cap(th_process *self, th_slice issuer, th_slice params);
 
 /* --- Links and monitors ---------------------------------------------------------- */
 
@@ -266,10 +359,39 @@ struct th_job {
     th_kernel *kernel;
     void (*run)(th_job *job);     /* on a worker; touches nothing of the process */
     void (*dropped)(th_job *job); /* any thread; the process is gone */
+    bool is_spawn;                /* the kernel's: it is a saving of a child */
 };
 
 /* One TH_ITEM_JOB follows. In simulation the work is done at once. */
 void th_process_submit(th_process *self, th_job *job);
+
+/* See th_save. One for the node's store; `job` comes back as a TH_ITEM_JOB. */
+struct th_saving {
+    th_job job; /* `dropped` is the guest's; the rest is the kernel's */
+    th_save what;
+    th_blob *value;      /* SAVE_STATE: held */
+    th_buf loaded;       /* LOAD_STATE */
+    th_err err;          /* how it came out */
+    th_pid pid;          /* whose, in which life; a child is held until this is kept */
+    th_buf id;           /* whose: "process:package:publisher" */
+    th_on_exit *on_exit; /* SAVE_LIFE: held, as at the submission */
+    th_caps *caps;       /* likewise */
+    th_blob *args;       /* likewise, or NULL */
+    const th_entry *entry;
+    const th_host *host;
+    bool is_public;
+    bool stays_held; /* and longer, for th_kernel_launch */
+    th_list link;    /* the store's */
+};
+
+/*
+ * Have it saved. Refuses: UNSUPPORTED, nothing is kept here; QUOTA. Then it stays with
+ * the caller.
+ */
+th_err th_process_save(th_process *self, th_saving *saving);
+
+/* Give back what a saving holds; not the struct. */
+void th_saving_deinit(th_saving *saving);
 
 /* --- Log --------------------------------------------------------------------------- */
 

@@ -33,11 +33,12 @@ static const th_guest puppets = {.name = "puppet",
                                  .run = run,
                                  .drop = drop};
 
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+static void ended(void *context, const th_ended *what)
 {
+    const th_exit *exit = what->exit;
     th_stage *stage = context;
 
-    th_buf_putf(&stage->ended, "%.*s %s %.*s\n", TH_FMT(who->entry->id),
+    th_buf_putf(&stage->ended, "%.*s %s %.*s\n", TH_FMT(what->who->entry->id),
                 exit == NULL ? "?" : th_reason_of(exit->reason)->name,
                 exit == NULL ? 0 : (int)exit->error_bytes,
                 exit == NULL ? "" : exit->text);

@@ -36,6 +36,9 @@ static void take_msg(th_process *self, th_msg *msg, th_delivery *out)
     } else {
         th_held_add(self, msg);
     }
+    if (msg->caps != NULL) {
+        th_process_given(self, msg->caps);
+    }
     out->type = TH_ITEM_MSG;
     out->msg = msg;
 }
@@ -44,6 +47,9 @@ static bool take_answer(th_process *self, th_msg *msg, th_delivery *out)
 {
     atomic_fetch_sub_explicit(&self->mail, msg->charged, memory_order_relaxed);
     th_budget_msg(self->kernel, msg, -1);
+    if (msg->caps != NULL && msg->leg == TH_LEG_OUT) {
+        th_process_given(self, msg->caps);
+    }
     return th_ledger_answer(self, msg, out);
 }
 

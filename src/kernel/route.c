@@ -161,11 +161,22 @@ static th_err accept(const th_guest *guest, const th_msg *msg)
                                                                    : guest->accept(msg);
 }
 
+/* May @self send to @target? An open one is told whether this needed to be asked. */
+static bool may_send(const th_process *self, const th_process *target, th_msg *msg)
+{
+    if (target->is_open) {
+        msg->flags |= th_rights_hold_messaging(self, target) ? TH_MSG_RIGHTFUL : 0;
+        return true;
+    }
+    return th_rights_is_free(self, target) || target->is_public ||
+           th_rights_hold_messaging(self, target);
+}
+
 /* Put a stamped message into @target's mailbox. Takes it on TH_OK. */
 static th_err deliver(th_process *self, th_process *target, th_msg *msg)
 {
     uint64_t mail = UINT64_MAX;
-    th_err err = accept(target->guest, msg);
+    th_err err = may_send(self, target, msg) ? accept(target->guest, msg) : TH_DENIED;
 
     if (err != TH_OK) {
         return err;
@@ -183,16 +194,32 @@ static th_err deliver(th_process *self, th_process *target, th_msg *msg)
     return TH_OK;
 }
 
+/* Where somebody listens: @msg may be read and gone before that is told. */
+static th_err deliver_traced(th_process *self, th_process *target, th_msg *msg)
+{
+    th_auto(th_msg) held = th_msg_ref(msg);
+    th_err err = target == NULL ? TH_NOT_FOUND : deliver(self, target, msg);
+
+    th_trace_sent(self, held, err);
+    return err;
+}
+
+/* Deliver to @target, NULL if there is none. */
+static th_err pass(th_process *self, th_process *target, th_msg *msg)
+{
+    if (th_is_traced(self->kernel)) {
+        return deliver_traced(self, target, msg);
+    }
+    return target == NULL ? TH_NOT_FOUND : deliver(self, target, msg);
+}
+
 th_err th_process_send(th_process *self, th_pid to, th_msg *msg)
 {
     th_process *target = th_table_find(self->kernel, to);
     th_err err;
 
-    if (target == NULL) {
-        return TH_NOT_FOUND;
-    }
     stamp(self, msg, to);
-    err = deliver(self, target, msg);
+    err = pass(self, target, msg);
     if (err != TH_OK) {
         unstamp(msg);
     }
@@ -217,11 +244,12 @@ th_err th_process_request(th_process *self, const th_ask *ask, th_msg *msg,
         msg->flags |= TH_MSG_EXPECTS;
     }
     msg->deadline_ns = now + left;
-    msg->lineage = msg->request ^ self->ident.pid.bits << 20;
-    err = ask->refused;
-    if (err == TH_OK) {
-        err = target == NULL ? TH_NOT_FOUND : deliver(self, target, msg);
-    }
+    msg->lineage = ask->under != NULL && ask->under->lineage != 0
+                       ? ask->under->lineage
+                       : msg->request ^ self->ident.pid.bits << 20;
+    msg->hops = ask->under != NULL ? (uint16_t)(ask->under->hops + 1) : 0;
+    atomic_store_explicit(&self->asked_last, ask->to.bits, memory_order_relaxed);
+    err = ask->refused == TH_OK ? pass(self, target, msg) : ask->refused;
     if (err != TH_OK) {
         th_route_return(self->kernel, msg, err);
     }
@@ -236,6 +264,9 @@ void th_route_return(th_kernel *kernel, th_msg *msg, th_err reason)
 
     if (!th_pid_is_none(msg->requester)) {
         requester = th_table_find(kernel, msg->requester);
+    }
+    if (requester != NULL && th_is_traced(kernel)) {
+        th_trace_failed(kernel, msg->requester, msg, reason);
     }
     msg->item.type = TH_ITEM_ANSWER;
     msg->leg = TH_LEG_RETURNED;
@@ -254,6 +285,7 @@ static void release(th_process *self, th_msg *question)
     if (question->hold == TH_HOLD_OWED) {
         question->hold = TH_HOLD_NONE;
         th_list_remove(&question->item.link);
+        th_count(&self->held_count, -1u);
         th_mail_discharge(self, question);
         th_msg_unref(question); /* the kernel's; the guest may have its own */
     }
@@ -273,6 +305,7 @@ void th_held_add(th_process *self, th_msg *msg)
         release(self, th_msg_of(item));
     }
     msg->hold = TH_HOLD_OWED;
+    th_count(&self->held_count, 1);
     th_list_push(&self->held, &th_msg_ref(msg)->item.link);
     if (msg->deadline_ns <
         atomic_load_explicit(&self->sweep_at, memory_order_relaxed)) {
@@ -324,7 +357,17 @@ void th_process_forget(th_process *self, th_msg *question)
     question->hold = TH_HOLD_NONE;
 }
 
-th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer)
+void th_process_refuse(th_process *self, th_msg *question, th_err reason)
+{
+    if (question->hold == TH_HOLD_OWED) {
+        question->hold = TH_HOLD_NONE;
+        th_list_remove(&question->item.link);
+        th_mail_discharge(self, question);
+        th_route_return(self->kernel, question, reason);
+    }
+}
+
+static th_err respond(th_process *self, th_msg *question, th_msg *answer)
 {
     th_process *requester;
     th_err err;
@@ -365,6 +408,20 @@ th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer)
     return TH_OK;
 }
 
+th_err th_process_respond(th_process *self, th_msg *question, th_msg *answer)
+{
+    th_auto(th_msg) held = NULL;
+    th_err err;
+
+    if (!th_is_traced(self->kernel)) {
+        return respond(self, question, answer);
+    }
+    held = th_msg_ref(answer);
+    err = respond(self, question, answer);
+    th_trace_answered(self, question, held, err);
+    return err;
+}
+
 /* From here on another process answers; this one may, but need not. */
 static void pass_on(th_process *self, th_msg *question, th_msg *msg)
 {
@@ -390,7 +447,7 @@ th_err th_process_forward(th_process *self, th_msg *question, th_pid to, th_msg 
     target = th_table_find(self->kernel, to);
     stamp(self, msg, to);
     pass_on(self, question, msg);
-    err = target == NULL ? TH_NOT_FOUND : deliver(self, target, msg);
+    err = pass(self, target, msg);
     if (err != TH_OK) {
         th_route_return(self->kernel, msg, err);
     }

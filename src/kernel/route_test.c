@@ -149,6 +149,7 @@ TEST(route, a_package_that_has_half_of_a_foreign_mailbox_is_refused_past_a_quart
     set(0);
     b_cast.entry.limits.mailbox_count_max = 16;
     a->package = 1;
+    b->is_public = true;
     c->package = 2;
     for (int i = 0; i < 4; i++) {
         T_EQ(send_to(a, b, "flood"), TH_OK);
@@ -176,6 +177,7 @@ TEST(route, what_a_guest_keeps_unread_still_counts_for_its_package)
     set(0);
     b_cast.entry.limits.mailbox_count_max = 16;
     a->package = 1;
+    b->is_public = true;
     for (int i = 0; i < 4; i++) {
         T_EQ(send_to(a, b, "flood"), TH_OK);
         kept[i] = take(b);

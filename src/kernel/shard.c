@@ -237,23 +237,31 @@ bool th_process_put(th_process *process, th_item *item)
 
 /* --- Picking ------------------------------------------------------------------ */
 
-void th_shard_serve(th_shard *shard)
+static void serve_at(th_shard *shard, int64_t now_ns)
 {
     th_kernel *kernel = shard->kernel;
     th_list expired;
 
     th_list_init(&expired);
-    shard->now_ns = th_kernel_now(kernel).ns;
+    shard->now_ns = now_ns;
     th_budget_update(kernel);
     th_alarms_drop_all(shard);
     th_wheel_advance(&shard->wheel, shard->now_ns, &expired);
     th_alarms_fire(shard, &expired);
 }
 
+void th_shard_serve(th_shard *shard)
+{
+    serve_at(shard, th_kernel_now(shard->kernel).ns);
+}
+
 /* The chain of wakes had its slice: what it made runnable waits like the rest. */
 void th_shard_end_chain(th_shard *shard)
 {
-    th_shard_serve(shard);
+    int64_t now_ns = th_kernel_now(shard->kernel).ns;
+
+    th_shard_sample(shard, now_ns);
+    serve_at(shard, now_ns);
     flush_fresh(shard);
 }
 
@@ -337,9 +345,11 @@ static bool has_call(th_shard *shard)
 /* Wait awake for a while: a sleep and its end cost more than what often comes soon. */
 static bool spin(th_shard *shard)
 {
-    int64_t until = th_kernel_now(shard->kernel).ns + shard->spin_ns;
+    int64_t now_ns = th_kernel_now(shard->kernel).ns;
+    int64_t until = now_ns + shard->spin_ns;
     int64_t timer = th_wheel_next(&shard->wheel);
 
+    th_shard_sample(shard, now_ns);
     if (timer != 0 && timer < until) {
         until = timer;
     }

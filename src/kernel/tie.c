@@ -99,12 +99,21 @@ static th_tie *tie_new(th_process *from, th_process *to, bool is_link)
     return tie;
 }
 
+static void count_end(th_process *process, tie_end *end, uint32_t by)
+{
+    th_count(tie_of(end)->is_link ? &process->links_count
+             : end->side == 0     ? &process->watches_count
+                                  : &process->watched_count,
+             by);
+    process->ties_count += end->side == 0 ? by : 0; /* charged to who made it */
+}
+
 static void list_end(th_process *process, tie_end *end)
 {
     th_assert(!end->is_listed);
     end->is_listed = true;
     th_list_push(&process->ties, &end->link);
-    process->ties_count += end->side == 0; /* charged to who made it */
+    count_end(process, end, 1);
     atomic_fetch_add(&tie_of(end)->refs, 1);
 }
 
@@ -113,7 +122,7 @@ static void delist_end(th_process *process, tie_end *end)
     if (end->is_listed) {
         end->is_listed = false;
         th_list_remove(&end->link);
-        process->ties_count -= end->side == 0;
+        count_end(process, end, -1u);
         tie_unref(tie_of(end));
     }
 }
@@ -213,7 +222,7 @@ th_err th_process_link(th_process *self, th_pid target)
 {
     const th_process *process = th_table_find(self->kernel, target);
 
-    if (process != NULL && !th_process_may_end(self, process)) {
+    if (process != NULL && !th_rights_may_control(self, process)) {
         return TH_DENIED;
     }
     return attach(self, target, true);

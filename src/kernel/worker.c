@@ -7,16 +7,18 @@
  * inbox. In simulation it is done at once, on the one thread there is.
  */
 
-static void hand_back(th_job *job)
+void th_kernel_tell(th_kernel *kernel, th_pid pid, th_job *job)
 {
-    th_kernel *kernel = job->kernel;
     th_epoch_reader *reader = th_outside_enter(kernel);
-    th_process *owner = th_table_find(kernel, job->owner);
-    bool is_back = owner != NULL && th_process_put(owner, &job->item);
+    th_process *owner = th_table_find(kernel, pid);
+    bool is_back;
+
+    job->item.type = TH_ITEM_JOB;
+    is_back = owner != NULL && th_process_put(owner, &job->item);
 
     th_outside_leave(kernel, reader);
     if (!is_back) {
-        job->dropped(job);
+        th_job_drop(kernel, job);
     }
 }
 
@@ -61,7 +63,7 @@ static void run(void *context)
             th_world_park(kernel->config.world, worker->parker, (th_mono){0});
         } else {
             job->run(job);
-            hand_back(job);
+            th_kernel_tell(kernel, job->owner, job);
         }
     }
 }
@@ -70,12 +72,12 @@ void th_process_submit(th_process *self, th_job *job)
 {
     th_kernel *kernel = self->kernel;
 
-    job->item.type = TH_ITEM_JOB;
     job->owner = self->ident.pid;
     job->kernel = kernel;
+    job->is_spawn = false;
     if (!kernel->workers.started) {
         job->run(job);
-        hand_back(job);
+        th_kernel_tell(kernel, job->owner, job);
         return;
     }
     put(&kernel->workers, job);

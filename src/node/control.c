@@ -1,6 +1,7 @@
 #include "node/control.h"
 
 #include "base/mem.h"
+#include "node/content.h"
 #include "node/version.h"
 
 #include <stdio.h>
@@ -8,14 +9,15 @@
 struct th_control {
     th_control_ask *ask;
     void *context;
-    th_buf line; /* the beginning of one that has not ended */
+    th_control_line *take; /* NULL: the lines are requests */
+    th_buf line;           /* the beginning of one that has not ended */
 };
 
 static const char *const verbs[] = {
-    [TH_VERB_PS] = "ps",
-    [TH_VERB_SEND] = "send",
-    [TH_VERB_CALL] = "call",
-    [TH_VERB_KILL] = "kill",
+    [TH_VERB_PS] = "ps",       [TH_VERB_SEND] = "send",     [TH_VERB_CALL] = "call",
+    [TH_VERB_KILL] = "kill",   [TH_VERB_ATTACH] = "attach", [TH_VERB_INFO] = "info",
+    [TH_VERB_CAPS] = "caps",   [TH_VERB_GRANT] = "grant",   [TH_VERB_REVOKE] = "revoke",
+    [TH_VERB_TRACE] = "trace", [TH_VERB_STATE] = "state",
 };
 
 #define VERBS_COUNT (sizeof verbs / sizeof verbs[0])
@@ -67,8 +69,7 @@ void th_control_put_error_at(th_buf *out, th_slice id, th_err err, const char *m
 
 /* --- Requests --------------------------------------------------------------------- */
 
-/* A short text or a number; what else there is counts as none. */
-static void decode_id(const th_json *json, th_buf *out)
+bool th_control_id(const th_json *json, th_buf *out)
 {
     uint64_t number;
     th_slice text;
@@ -79,7 +80,9 @@ static void decode_id(const th_json *json, th_buf *out)
         th_json_put_text(out, text);
     } else {
         th_buf_puts(out, "null");
+        return false;
     }
+    return true;
 }
 
 static bool decode_verb(const th_json *json, th_verb *out)
@@ -98,29 +101,6 @@ static bool decode_verb(const th_json *json, th_verb *out)
     return false;
 }
 
-/* The bytes of field @plain, or of @base64. False: one is there and is wrong. */
-static bool decode_bytes(const th_json *json, const char *plain, const char *base64,
-                         th_buf *out, bool *is_there)
-{
-    const th_json *value = th_json_get(json, base64);
-    th_slice text;
-
-    *is_there = value != NULL;
-    if (value != NULL) {
-        return th_json_text(value, &text) && th_base64_decode(out, text) == TH_OK;
-    }
-    value = plain == NULL ? NULL : th_json_get(json, plain);
-    *is_there = value != NULL;
-    if (value == NULL) {
-        return true;
-    }
-    if (!th_json_text(value, &text)) {
-        return false;
-    }
-    th_buf_put(out, text.at, text.bytes);
-    return true;
-}
-
 static const char *decode_send(th_control_request *request, const th_json *json)
 {
     bool has_body;
@@ -131,7 +111,7 @@ static const char *decode_send(th_control_request *request, const th_json *json)
     if (request->topic.bytes == 0 || request->topic.at[0] == '@') {
         return "a topic is not empty, and does not begin with `@`";
     }
-    if (!decode_bytes(json, "body", "body_base64", &request->body, &has_body)) {
+    if (!th_content_get(json, "body", "body_base64", &request->body, &has_body)) {
         return "`body` is a text, `body_base64` bytes in base64";
     }
     request->values = th_json_get(json, "values");
@@ -150,8 +130,9 @@ static const char *decode_call(th_control_request *request, const th_json *json)
     bool has_body;
 
     request->timeout_ms = TH_CONTROL_TIMEOUT_MS;
-    if (!decode_bytes(json, "body", "body_base64", &request->body, &has_body) ||
-        !decode_bytes(json, NULL, "blob_base64", &request->blob, &request->has_blob)) {
+    if (!th_content_get(json, "body", "body_base64", &request->body, &has_body) ||
+        !th_content_get(json, NULL, "blob_base64", &request->blob,
+                        &request->has_blob)) {
         return "`body` is a text, `body_base64` and `blob_base64` bytes in base64";
     }
     if (!has_body) {
@@ -165,18 +146,79 @@ static const char *decode_call(th_control_request *request, const th_json *json)
     return NULL;
 }
 
+static const char *decode_attach(th_control_request *request, const th_json *json)
+{
+    const th_json *name = th_json_get(json, "name");
+    const th_json *pull = th_json_get(json, "pull");
+    const th_json *is_public = th_json_get(json, "public");
+
+    if (name != NULL && !th_json_text(name, &request->name)) {
+        return "`name` is the text of a process id, or empty";
+    }
+    if (pull != NULL && !th_json_bool(pull, &request->pulls)) {
+        return "`pull` is true or false";
+    }
+    if (is_public != NULL && !th_json_bool(is_public, &request->is_public)) {
+        return "`public` is true or false";
+    }
+    request->grants = th_json_get(json, "grants");
+    request->granted_to = th_json_get(json, "grant_to");
+    return NULL;
+}
+
+static const char *decode_cap(th_control_request *request, const th_json *json)
+{
+    const th_json *params = th_json_get(json, "params");
+
+    request->params = TH_SLICE("\"messaging\"");
+    if (!th_json_text(th_json_get(json, "issuer"), &request->issuer)) {
+        return "the request needs `issuer`, the text of a process";
+    }
+    if (params != NULL && !th_json_text(params, &request->params)) {
+        return "`params` is a text that holds JSON";
+    }
+    return NULL;
+}
+
+static const char *decode_to(th_control_request *request, const th_json *json)
+{
+    const th_json *to = th_json_get(json, "to");
+    bool may_lack = request->verb == TH_VERB_REVOKE || request->verb == TH_VERB_TRACE;
+
+    if (to == NULL && may_lack) {
+        return NULL;
+    }
+    return th_json_text(to, &request->to) && (request->to.bytes > 0 || !may_lack)
+               ? NULL
+               : "the request needs `to`, the text of a process";
+}
+
 static const char *decode(th_control_request *request, const th_json *json)
 {
+    const char *wrong = NULL;
+
     if (!decode_verb(th_json_get(json, "verb"), &request->verb)) {
-        return "the `verb` is none that this node knows: ps, send, call, kill";
+        return "the `verb` is none that this node knows; its hello lists those";
     }
-    if (request->verb != TH_VERB_PS &&
-        !th_json_text(th_json_get(json, "to"), &request->to)) {
-        return "the request needs `to`, the text of a process";
+    if (request->verb != TH_VERB_PS && request->verb != TH_VERB_ATTACH) {
+        wrong = decode_to(request, json);
     }
-    return request->verb == TH_VERB_SEND   ? decode_send(request, json)
-           : request->verb == TH_VERB_CALL ? decode_call(request, json)
-                                           : NULL;
+    if (wrong != NULL) {
+        return wrong;
+    }
+    switch (request->verb) {
+    case TH_VERB_SEND:
+        return decode_send(request, json);
+    case TH_VERB_CALL:
+        return decode_call(request, json);
+    case TH_VERB_ATTACH:
+        return decode_attach(request, json);
+    case TH_VERB_GRANT:
+    case TH_VERB_REVOKE:
+        return decode_cap(request, json);
+    default:
+        return NULL;
+    }
 }
 
 static void take_line(th_control *control, th_slice line, th_buf *out)
@@ -195,7 +237,7 @@ static void take_line(th_control *control, th_slice line, th_buf *out)
         th_control_put_error(out, TH_SLICE("null"), TH_INVALID, th_buf_text(&text));
         return;
     }
-    decode_id(th_json_get(json, "id"), &id);
+    (void)th_control_id(th_json_get(json, "id"), &id);
     request.id = th_buf_slice(&id);
     wrong = decode(&request, json);
     if (wrong != NULL) {
@@ -230,6 +272,11 @@ th_control *th_control_free(th_control *control)
     return th_free(control);
 }
 
+void th_control_hand_over(th_control *control, th_control_line *take)
+{
+    control->take = take;
+}
+
 /* A line that is whole as it came is not copied. */
 static th_err finish_line(th_control *control, th_slice end, th_buf *out)
 {
@@ -250,7 +297,9 @@ static th_err finish_line(th_control *control, th_slice end, th_buf *out)
     if (control->line.failed) {
         return TH_QUOTA;
     }
-    if (line.bytes > 0) {
+    if (line.bytes > 0 && control->take != NULL) {
+        control->take(control->context, line, out);
+    } else if (line.bytes > 0) {
         take_line(control, line, out);
     }
     th_buf_deinit(&control->line);

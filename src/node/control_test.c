@@ -5,10 +5,20 @@
 /* Answers at once with what it understood. */
 static void ask(void *context, const th_control_request *request, th_buf *out)
 {
-    static const char *const names[] = {"ps", "send", "call", "kill"};
+    static const char *const names[] = {"ps",     "send",  "call", "kill",
+                                        "attach", "info",  "caps", "grant",
+                                        "revoke", "trace", "state"};
 
     (void)context;
     th_control_put_ok(out, request->id);
+    if (request->issuer.bytes > 0) {
+        th_buf_puts(out, "[");
+        th_json_put_text(out, request->params);
+        th_buf_putf(out, ",\"%s %.*s %.*s\"]", names[request->verb],
+                    TH_FMT(request->to), TH_FMT(request->issuer));
+        th_control_put_end(out);
+        return;
+    }
     th_buf_putf(out, "\"%s %.*s %.*s %zu %.*s %zu %llu\"", names[request->verb],
                 TH_FMT(request->to), TH_FMT(request->topic),
                 th_json_count(request->values), TH_FMT(th_buf_slice(&request->body)),
@@ -44,15 +54,34 @@ TEST(control, requests_are_understood)
     expect("\n\n", "");
 }
 
+TEST(control, rights_are_given_taken_and_looked_at)
+{
+    expect("{\"id\":1,\"verb\":\"info\",\"to\":\"a\"}\n",
+           "{\"id\":1,\"ok\":\"info a  0  0 0\"}\n");
+    expect("{\"id\":1,\"verb\":\"grant\",\"to\":\"a\",\"issuer\":\"b\"}\n",
+           "{\"id\":1,\"ok\":[\"\\\"messaging\\\"\",\"grant a b\"]}\n");
+    expect("{\"id\":1,\"verb\":\"revoke\",\"issuer\":\"b\",\"params\":\"1\"}\n",
+           "{\"id\":1,\"ok\":[\"1\",\"revoke  b\"]}\n");
+    expect("{\"id\":1,\"verb\":\"trace\"}\n", "{\"id\":1,\"ok\":\"trace   0  0 0\"}\n");
+    expect("{\"id\":1,\"verb\":\"caps\"}\n",
+           NO("1", "the request needs `to`, the text of a process"));
+    expect("{\"id\":1,\"verb\":\"grant\",\"to\":\"a\"}\n",
+           NO("1", "the request needs `issuer`, the text of a process"));
+    expect("{\"id\":1,\"verb\":\"revoke\",\"issuer\":\"b\",\"params\":1}\n",
+           NO("1", "`params` is a text that holds JSON"));
+    expect("{\"id\":1,\"verb\":\"revoke\",\"issuer\":\"b\",\"to\":\"\"}\n",
+           NO("1", "the request needs `to`, the text of a process"));
+}
+
 TEST(control, what_is_wrong_is_answered)
 {
     expect("hello\n", NO("null", "the line is not a JSON object: invalid token near "
                                  "'hello'"));
     expect("[1]\n", NO("null", "the line is not a JSON object"));
     expect("{\"id\":1}\n",
-           NO("1", "the `verb` is none that this node knows: ps, send, call, kill"));
+           NO("1", "the `verb` is none that this node knows; its hello lists those"));
     expect("{\"id\":1,\"verb\":\"reboot\"}\n",
-           NO("1", "the `verb` is none that this node knows: ps, send, call, kill"));
+           NO("1", "the `verb` is none that this node knows; its hello lists those"));
     expect("{\"id\":-1,\"verb\":\"kill\"}\n",
            NO("null", "the request needs `to`, the text of a process"));
     expect("{\"id\":1,\"verb\":\"send\",\"to\":\"a\"}\n",
@@ -150,6 +179,7 @@ TEST(control, the_hello_says_who_speaks)
     th_auto_buf out = TH_BUF_INIT;
 
     th_control_hello(&out);
-    T_NOT_NULL(strstr(out.at, "\"protocol\":1,\"features\":[\"ps\",\"send\",\"call\","
-                              "\"kill\"]}\n"));
+    T_NOT_NULL(strstr(out.at, "\"protocol\":1,\"features\":[\"ps\",\"send\","
+                              "\"call\",\"kill\",\"attach\",\"info\","
+                              "\"caps\",\"grant\",\"revoke\",\"trace\",\"state\"]}"));
 }

@@ -191,6 +191,7 @@ th_err th_couriers_new(th_couriers **out, th_kernel *kernel, const th_host *host
     couriers->program =
         (th_native){.init = begin, .deliver = deliver, .woken = woken, .drop = drop};
     couriers->entry = (th_entry){.id = TH_SLICE("system:control"),
+                                 .is_public = true,
                                  .package = TH_SLICE("distro"),
                                  .publisher = TH_SLICE("sys"),
                                  .limits = th_limits_default,

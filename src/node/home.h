@@ -5,6 +5,7 @@
  *   HOME/boot      the boot number, raised durably at each start
  *   HOME/socket    where the command line reaches the node
  *   HOME/compiled  machine code of components
+ *   HOME/state.sqlite  what processes saved, and which are to live on (store/store.h)
  *
  * One node at a time has a home. The boot number goes into every id that the node
  * makes, so none is issued twice in the life of the folder.
@@ -51,6 +52,7 @@ void th_home_file(const char *folder, const char *name, th_buf *out);
 
 #define TH_HOME_SOCKET "socket"
 #define TH_HOME_COMPILED "compiled"
+#define TH_HOME_STATE "state.sqlite"
 
 TH_AUTO_FREE(th_home, th_home_close)
 

@@ -224,6 +224,7 @@ th_manifest *th_manifest_free(th_manifest *manifest)
     while ((node = th_list_pop(&manifest->entries)) != NULL) {
         th_declared *entry = th_container_of(node, th_declared, link);
 
+        th_manifest_free_rights(entry);
         th_buf_deinit(&entry->source);
         th_free((char *)entry->source_file);
         th_free((char *)entry->id.at);

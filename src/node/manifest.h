@@ -16,6 +16,7 @@
  *       method: main
  *       modules: [time, json]
  *       imports: { util: app.lib:util } # alias: library; or a name of this namespace
+ *       on_exit: Restart                # and the rights of manifest_rights.c
  *
  * Thread: any; immutable once it is read.
  */
@@ -24,6 +25,7 @@
 
 #include "base/list.h"
 #include "base/own.h"
+#include "core/entry.h"
 #include "node/yaml.h"
 #include "world/world.h"
 
@@ -78,6 +80,11 @@ struct th_declared {
     size_t modules_count;
     th_import *imports;
     size_t imports_count;
+    bool is_public, is_networking;
+    th_on_exit_draft *on_exit; /* NULL: none was said */
+    th_grant *requests;        /* what its processes hold */
+    th_grant *grants;          /* what others hold of them */
+    size_t requests_count, grants_count;
     uint32_t processes_max; /* of a host; 0: no limit was said */
     unsigned visit;         /* of the search for circles */
 };

@@ -9,21 +9,17 @@
  * imports it is not said to import nothing.
  */
 
-typedef struct place {
-    th_manifest *manifest;
-    const manifest_file *file;
-} place;
-
-#define wrong(place, yaml, ...)                                                        \
-    th_manifest_error((place)->manifest, (place)->file->path, (yaml)->line,            \
-                      (yaml)->column, __VA_ARGS__)
+#define wrong th_manifest_wrong
 
 /* Keys that an entry of each kind may have; "*" is any. */
+#define RIGHTS                                                                         \
+    " public on_exit request_capabilities grant_capabilities request_networking"
+
 static const char *const keys_of[] = {
-    [TH_KIND_PROCESS_LUA] = "name kind meta source method modules imports",
-    [TH_KIND_FUNCTION_LUA] = "name kind meta source method modules imports pool",
+    [TH_KIND_PROCESS_LUA] = "name kind meta source method modules imports" RIGHTS,
+    [TH_KIND_FUNCTION_LUA] = "name kind meta source method modules imports pool" RIGHTS,
     [TH_KIND_LIBRARY_LUA] = "name kind meta source method modules imports",
-    [TH_KIND_PROCESS_WASM] = "name kind meta source method imports",
+    [TH_KIND_PROCESS_WASM] = "name kind meta source method imports" RIGHTS,
     [TH_KIND_PROCESS_HOST] = "name kind meta limits host lifecycle",
     [TH_KIND_REGISTRY_ENTRY] = "*",
     [TH_KIND_UNSUPPORTED] = "*",
@@ -45,8 +41,8 @@ static bool is_listed(const char *words, th_slice word)
 }
 
 /* Every key of @map is among @words. */
-static void check_keys(const place *at, const th_yaml *map, const char *what,
-                       const char *words)
+void th_manifest_check_keys(const manifest_place *at, const th_yaml *map,
+                            const char *what, const char *words)
 {
     for (const th_yaml *child = map->child; child != NULL; child = child->next) {
         if (!is_listed(words, child->key)) {
@@ -58,7 +54,7 @@ static void check_keys(const place *at, const th_yaml *map, const char *what,
 }
 
 /* The text of @key; an error if it is there and is none. False: it is not there. */
-static bool get_text(const place *at, const th_yaml *map, const char *key,
+static bool get_text(const manifest_place *at, const th_yaml *map, const char *key,
                      th_slice *out)
 {
     const th_yaml *value = th_yaml_get(map, key);
@@ -90,7 +86,7 @@ static void beside(th_buf *out, const char *file, th_slice name)
     th_buf_puts(out, "");
 }
 
-static th_err read_pinned(const place *at, const char *sub, size_t bytes_max,
+static th_err read_pinned(const manifest_place *at, const char *sub, size_t bytes_max,
                           th_buf *out)
 {
     th_world *world = at->manifest->world;
@@ -104,8 +100,8 @@ static th_err read_pinned(const place *at, const char *sub, size_t bytes_max,
     return err;
 }
 
-static void read_source_file(const place *at, const th_yaml *yaml, th_slice name,
-                             th_declared *entry)
+static void read_source_file(const manifest_place *at, const th_yaml *yaml,
+                             th_slice name, th_declared *entry)
 {
     size_t bytes_max = entry->kind == TH_KIND_PROCESS_WASM ? TH_MANIFEST_WASM_BYTES_MAX
                                                            : TH_MANIFEST_LUA_BYTES_MAX;
@@ -134,7 +130,8 @@ static void read_source_file(const place *at, const th_yaml *yaml, th_slice name
     entry->source_file = th_take(&whole.at);
 }
 
-static void read_source(const place *at, const th_yaml *map, th_declared *entry)
+static void read_source(const manifest_place *at, const th_yaml *map,
+                        th_declared *entry)
 {
     const th_yaml *yaml = th_yaml_get(map, "source");
     th_slice text;
@@ -174,7 +171,8 @@ static size_t count_children(const th_yaml *yaml)
     return n;
 }
 
-static th_err read_modules(const place *at, const th_yaml *map, th_declared *entry)
+static th_err read_modules(const manifest_place *at, const th_yaml *map,
+                           th_declared *entry)
 {
     const th_yaml *list = th_yaml_get(map, "modules");
     size_t count = list == NULL ? 0 : count_children(list);
@@ -198,7 +196,8 @@ static th_err read_modules(const place *at, const th_yaml *map, th_declared *ent
     return TH_OK;
 }
 
-static th_err read_imports(const place *at, const th_yaml *map, th_declared *entry)
+static th_err read_imports(const manifest_place *at, const th_yaml *map,
+                           th_declared *entry)
 {
     const th_yaml *imports = th_yaml_get(map, "imports");
     size_t count = imports == NULL ? 0 : count_children(imports);
@@ -229,7 +228,7 @@ static th_err read_imports(const place *at, const th_yaml *map, th_declared *ent
     return TH_OK;
 }
 
-static void read_meta(const place *at, const th_yaml *map, th_declared *entry)
+static void read_meta(const manifest_place *at, const th_yaml *map, th_declared *entry)
 {
     const th_yaml *meta = th_yaml_get(map, "meta");
     const th_yaml *main = meta == NULL ? NULL : th_yaml_get(meta, "main");
@@ -245,7 +244,8 @@ static void read_meta(const place *at, const th_yaml *map, th_declared *entry)
     }
 }
 
-static void read_limits(const place *at, const th_yaml *map, th_declared *entry)
+static void read_limits(const manifest_place *at, const th_yaml *map,
+                        th_declared *entry)
 {
     const th_yaml *limits = th_yaml_get(map, "limits");
     const th_yaml *processes;
@@ -258,7 +258,7 @@ static void read_limits(const place *at, const th_yaml *map, th_declared *entry)
         wrong(at, limits, "`limits` is a map, as in `limits: {processes: 100}`");
         return;
     }
-    check_keys(at, limits, "`limits`", "processes");
+    th_manifest_check_keys(at, limits, "`limits`", "processes");
     processes = th_yaml_get(limits, "processes");
     if (processes == NULL) {
         return;
@@ -292,13 +292,14 @@ static th_kind kind_of(th_slice text)
     return kind;
 }
 
-static th_err read_body(const place *at, const th_yaml *map, th_declared *entry)
+static th_err read_body(const manifest_place *at, const th_yaml *map,
+                        th_declared *entry)
 {
     th_auto_buf what = TH_BUF_INIT;
     th_err err = TH_OK;
 
     th_buf_putf(&what, "a %.*s", TH_FMT(entry->kind_text));
-    check_keys(at, map, th_buf_text(&what), keys_of[entry->kind]);
+    th_manifest_check_keys(at, map, th_buf_text(&what), keys_of[entry->kind]);
     switch (entry->kind) {
     case TH_KIND_PROCESS_LUA:
     case TH_KIND_FUNCTION_LUA:
@@ -330,6 +331,10 @@ static th_err read_body(const place *at, const th_yaml *map, th_declared *entry)
     if (entry->kind != TH_KIND_REGISTRY_ENTRY && entry->kind != TH_KIND_UNSUPPORTED) {
         read_meta(at, map, entry);
     }
+    if (err == TH_OK && is_listed(keys_of[entry->kind], TH_SLICE("on_exit")) &&
+        entry->kind != TH_KIND_REGISTRY_ENTRY && entry->kind != TH_KIND_UNSUPPORTED) {
+        err = th_manifest_read_rights(at, map, entry);
+    }
     return err;
 }
 
@@ -343,7 +348,7 @@ static th_err make_id(th_declared *entry, th_slice ns, th_slice name)
     return id.failed ? TH_QUOTA : TH_OK;
 }
 
-static th_err read_entry(const place *at, const th_yaml *map, th_slice ns)
+static th_err read_entry(const manifest_place *at, const th_yaml *map, th_slice ns)
 {
     th_manifest *manifest = at->manifest;
     th_slice name, kind;
@@ -382,7 +387,7 @@ static th_err read_entry(const place *at, const th_yaml *map, th_slice ns)
     return err == TH_OK ? read_body(at, map, entry) : err;
 }
 
-static th_err read_entries(const place *at, const th_yaml *list, th_slice ns)
+static th_err read_entries(const manifest_place *at, const th_yaml *list, th_slice ns)
 {
     if (list->type != TH_YAML_LIST) {
         wrong(at, list, "`entries` is a list, not %s", th_yaml_type_text(list));
@@ -405,12 +410,13 @@ static th_err read_entries(const place *at, const th_yaml *list, th_slice ns)
 
 th_err th_manifest_read(th_manifest *manifest, const manifest_file *file)
 {
-    const place at = {manifest, file};
+    const manifest_place at = {manifest, file};
     const th_yaml *version = th_yaml_get(file->yaml, "version");
     const th_yaml *entries = th_yaml_get(file->yaml, "entries");
     th_slice ns;
 
-    check_keys(&at, file->yaml, "a manifest", "version namespace meta entries");
+    th_manifest_check_keys(&at, file->yaml, "a manifest",
+                           "version namespace meta entries");
     if (version == NULL) {
         wrong(&at, file->yaml, "there is no `version`; add `version: \"1.0\"`");
     } else if (!th_slice_is(version->text, "1.0") && !th_slice_is(version->text, "1")) {

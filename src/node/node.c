@@ -4,19 +4,21 @@
 #include "base/mem.h"
 #include "guest/native/native.h"
 #include "kernel/kernel.h"
+#include "node/attach.h"
 #include "node/console.h"
 #include "node/home.h"
-#include "node/init.h"
 #include "node/package.h"
 #include "node/server.h"
 #include "node/terms.h"
 #include "svc/files.h"
+#include "svc/keeper.h"
 
 #include <stdatomic.h>
 #include <unistd.h>
 
 #define PACKAGE_SYSTEM 1 /* the numbers of packages in a node */
 #define PACKAGE_PROGRAM 2
+#define PACKAGE_OUTSIDE 3 /* and those that follow */
 
 struct th_node {
     th_node_config config; /* its strings are the caller's */
@@ -30,12 +32,15 @@ struct th_node {
     th_wasm *wasm;
     th_package *package;
     th_console *console;
+    th_store *store;
     th_kernel *kernel;
     th_host host; /* system:processes */
+    th_lives *lives;
     th_files *files;
+    th_attaches *attaches;
     th_server *server;
     th_buf args;
-    th_init *init; /* NULL: there is nothing to run */
+    th_keeper *keeper;
 };
 
 void th_node_ask_stop(th_node *node)
@@ -79,14 +84,18 @@ static void output(void *context, const th_ident *from, th_output kind, th_slice
 }
 
 /* A process that crashed says so; the main one's end is told by who waits for it. */
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+static void ended(void *context, const th_ended *what)
 {
+    const th_ident *who = what->who;
+    const th_exit *exit = what->exit;
     th_node *node = context;
     th_auto_buf name = TH_BUF_INIT;
     th_auto_buf text = TH_BUF_INIT;
 
+    th_attaches_ended(node->attaches, who, exit);
     if (exit == NULL || exit->end != TH_END_CRASH ||
-        (node->package != NULL && who->entry == th_package_main(node->package))) {
+        (node->package != NULL && who->entry == th_package_main(node->package) &&
+         what->life->act != TH_LIFE_RESTART)) {
         return;
     }
     put_short_name(node, who, &name);
@@ -94,6 +103,26 @@ static void ended(void *context, const th_ident *who, const th_exit *exit)
     th_buf_put(&text, th_exit_error(exit).at, th_exit_error(exit).bytes);
     th_console_put(node->console, TH_CONSOLE_ERR, th_buf_slice(&name),
                    th_buf_slice(&text));
+}
+
+/* Its record first: what it says is true from then on. */
+static void did_end(void *context, const th_ended *what)
+{
+    th_node *node = context;
+
+    if (node->keeper != NULL) {
+        th_keeper_ended(node->keeper, what);
+    } else {
+        th_lives_ended(node->lives, what);
+    }
+    ended(node, what);
+}
+
+static th_err save(void *context, th_saving *saving)
+{
+    th_node *node = context;
+
+    return th_lives_save(node->lives, saving);
 }
 
 static void tick(void *context)
@@ -113,6 +142,11 @@ static void is_unread(void *context)
     }
     atomic_store(&node->is_unread, true);
     th_node_ask_stop(node);
+}
+
+static void shutdown(void *context)
+{
+    th_node_ask_stop(context);
 }
 
 static void is_over(void *context)
@@ -157,14 +191,61 @@ static unsigned count_shards(const th_node_config *config)
     return cores < 1 ? 1 : cores > TH_SHARDS_MAX ? TH_SHARDS_MAX : (unsigned)cores;
 }
 
-static th_err start_kernel(th_node *node, th_buf *why)
+/* Before the kernel starts: whoever ends may be one of these. */
+static th_err make_attaches(th_node *node)
+{
+    th_attaches_spec spec = {.kernel = node->kernel,
+                             .host = &node->host,
+                             .package_number = PACKAGE_PROGRAM,
+                             .next_number = PACKAGE_OUTSIDE};
+
+    if (node->package != NULL) {
+        spec.package = th_package_id(node->package);
+    }
+    return th_attaches_new(&node->attaches, &spec);
+}
+
+static th_err open_store(th_node *node, th_buf *why)
+{
+    th_auto_buf path = TH_BUF_INIT;
+
+    th_home_file(node->config.home, TH_HOME_STATE, &path);
+    return path.failed ? TH_NOMEM
+                       : th_store_open(&node->store, node->config.world,
+                                       th_buf_text(&path), why);
+}
+
+/* An entry of a process outside is made when it is first used. */
+static void make_outside(void *context, th_slice id)
+{
+    th_node *node = context;
+
+    th_attaches_know(node->attaches, id);
+}
+
+/* What the last life of the node left, before anything runs. */
+static th_err read_lives(th_node *node, th_buf *notes)
+{
+    th_err err = th_lives_new(&node->lives, node->kernel, node->store);
+
+    if (err == TH_OK) {
+        err = th_lives_read(node->lives, notes);
+    }
+    if (err == TH_OK) {
+        err = th_lives_settle(node->lives, make_outside, node, notes);
+    }
+    return err == TH_OK ? th_store_start(node->store) : err;
+}
+
+static th_err start_kernel(th_node *node, th_buf *why, th_buf *notes)
 {
     th_kernel_config config = {.world = node->config.world,
                                .node = "local",
                                .boot = th_home_boot(node->home),
                                .shards = count_shards(&node->config),
                                .output = output,
-                               .ended = ended,
+                               .save = save,
+                               .ended = did_end,
                                .tick = tick,
                                .context = node};
     th_err err = th_kernel_new(&node->kernel, &config);
@@ -176,6 +257,12 @@ static th_err start_kernel(th_node *node, th_buf *why)
     err = th_kernel_add_host(node->kernel, &node->host);
     if (err == TH_OK && node->package != NULL) {
         err = th_package_install(node->package, node->kernel, why);
+    }
+    if (err == TH_OK) {
+        err = make_attaches(node);
+    }
+    if (err == TH_OK) {
+        err = read_lives(node, notes);
     }
     return err == TH_OK ? th_kernel_start(node->kernel) : err;
 }
@@ -227,24 +314,29 @@ static th_err start_files(th_node *node, th_buf *why)
     return err;
 }
 
-static th_err start_main(th_node *node, th_buf *why)
+static th_err start_keeper(th_node *node, th_buf *why)
 {
-    th_init_spec spec = {.kernel = node->kernel,
-                         .host = &node->host,
-                         .over = is_over,
-                         .context = node};
+    th_keeper_spec spec = {.kernel = node->kernel,
+                           .lives = node->lives,
+                           .host = &node->host,
+                           .over = is_over,
+                           .shutdown = shutdown,
+                           .context = node};
     th_err err;
 
     spec.main = node->package == NULL ? NULL : th_package_main(node->package);
-    if (spec.main == NULL) {
-        return TH_OK;
-    }
     err = th_terms_put_args(&node->args, node->config.args, node->config.args_count);
     if (err == TH_OK) {
-        spec.args = th_buf_slice(&node->args);
-        err = th_init_new(&node->init, &spec);
+        spec.main_args = th_buf_slice(&node->args);
+        err = th_keeper_new(&node->keeper, &spec);
     }
-    return err == TH_OK ? th_init_start(node->init, why) : err;
+    if (err == TH_OK) {
+        err = th_keeper_start(node->keeper, why);
+    }
+    while (err == TH_OK && !th_keeper_is_up(node->keeper)) {
+        th_world_park(node->config.world, node->parker, (th_mono){0});
+    }
+    return err;
 }
 
 static th_err boot(th_node *node, th_buf *why, th_buf *notes)
@@ -254,6 +346,9 @@ static th_err boot(th_node *node, th_buf *why, th_buf *notes)
 
     if (err == TH_OK) {
         err = th_home_open(&node->home, world, node->config.home, why);
+    }
+    if (err == TH_OK) {
+        err = open_store(node, why);
     }
     if (err == TH_OK) {
         err = open_wasm(node);
@@ -266,16 +361,16 @@ static th_err boot(th_node *node, th_buf *why, th_buf *notes)
             th_console_new(&node->console, world, node->config.stays, is_unread, node);
     }
     if (err == TH_OK) {
-        err = start_kernel(node, why);
+        err = start_kernel(node, why, notes);
     }
     if (err == TH_OK) {
         err = start_files(node, why);
     }
     if (err == TH_OK) {
-        err = th_server_new(&node->server, node->kernel, &node->host, node->config.home,
-                            why);
+        err = th_server_new(&node->server, node->kernel, node->attaches, node->lives,
+                            &node->host, node->config.home, why);
     }
-    return err == TH_OK ? start_main(node, why) : err;
+    return err == TH_OK ? start_keeper(node, why) : err;
 }
 
 th_err th_node_start(th_node **out, const th_node_config *config, th_buf *why,
@@ -301,23 +396,26 @@ th_err th_node_start(th_node **out, const th_node_config *config, th_buf *why,
 
 /* --- Life and end ----------------------------------------------------------------------- */
 
-static bool is_main_over(const th_node *node)
+static bool has_main(const th_node *node)
 {
-    return node->init != NULL && th_init_is_over(node->init);
+    return node->package != NULL && th_package_main(node->package) != NULL;
 }
 
-/* Give the main process its time to end; nobody waits for our readers any more. */
+static bool is_main_over(const th_node *node)
+{
+    return has_main(node) && th_keeper_is_over(node->keeper);
+}
+
+/* Give those who hear of it time to end. */
 static void wind_down(th_node *node)
 {
     th_world *world = node->config.world;
-    th_mono due = {th_world_mono(world).ns + (TH_INIT_STOP_MS + 1000) * TH_MS};
+    th_mono due = {th_world_mono(world).ns + (TH_KEEPER_STOP_ALL_MS + 1000) * TH_MS};
 
-    th_console_hurry(node->console);
-    if (node->init == NULL) {
-        return;
-    }
-    th_init_stop(node->init);
-    while (!is_main_over(node) && th_world_mono(world).ns < due.ns) {
+    th_keeper_stop(node->keeper);
+    while ((!th_keeper_is_stopped(node->keeper) ||
+            (has_main(node) && !is_main_over(node))) &&
+           th_world_mono(world).ns < due.ns) {
         th_world_park(world, node->parker, due);
     }
 }
@@ -326,7 +424,7 @@ static void tell_main_end(th_node *node)
 {
     th_auto_buf text = TH_BUF_INIT;
     th_end end;
-    th_err err = th_init_outcome(node->init, &end, &text);
+    th_err err = th_keeper_outcome(node->keeper, &end, &text);
 
     if (err != TH_OK) {
         th_log(ERROR, "main.ended", "why=\"%s\"", th_buf_text(&text));
@@ -340,13 +438,16 @@ static void wait(th_node *node)
 
     while (!atomic_load(&node->stop)) {
         if (is_main_over(node) && !node->config.stays) {
-            return;
+            break;
         }
         if (is_main_over(node) && !is_told) {
             tell_main_end(node);
             is_told = true;
         }
         th_world_park(node->config.world, node->parker, (th_mono){0});
+    }
+    if (atomic_load(&node->stop)) {
+        th_console_hurry(node->console); /* nobody waits for our readers any more */
     }
     wind_down(node);
 }
@@ -376,11 +477,11 @@ th_err th_node_wait(th_node *node, th_buf *why)
     if (atomic_load(&node->is_unread)) {
         return say_unread(why);
     }
-    if (!th_init_is_over(node->init)) {
+    if (!th_keeper_is_over(node->keeper)) {
         th_buf_puts(why, "it was stopped");
         return TH_CANCELED;
     }
-    if (th_init_outcome(node->init, &end, why) == TH_OK) {
+    if (th_keeper_outcome(node->keeper, &end, why) == TH_OK) {
         return TH_OK;
     }
     if (was_asked && end != TH_END_CRASH) {
@@ -398,10 +499,13 @@ th_node *th_node_free(th_node *node)
     th_server_stop(node->server);
     if (node->kernel != NULL) {
         th_kernel_stop(node->kernel);
-        node->kernel = th_kernel_free(node->kernel);
     }
+    node->store = th_store_close(node->store); /* what was submitted is done */
+    node->kernel = th_kernel_free(node->kernel);
+    node->lives = th_lives_free(node->lives);
     node->server = th_server_free(node->server);
-    node->init = th_init_free(node->init);
+    node->attaches = th_attaches_free(node->attaches);
+    node->keeper = th_keeper_free(node->keeper);
     node->files = th_files_free(node->files);
     node->console = th_console_free(node->console);
     node->package = th_package_close(node->package);

@@ -239,6 +239,12 @@ static void fill_entry(th_package *package, package_item *item,
                              .publisher = TH_SLICE("local"),
                              .file = file_of(package, item->declared, spec->path),
                              .package_number = spec->number,
+                             .is_public = item->declared->is_public,
+                             .is_networking = item->declared->is_networking,
+                             .requests = item->declared->requests,
+                             .requests_count = item->declared->requests_count,
+                             .grants = item->declared->grants,
+                             .grants_count = item->declared->grants_count,
                              .limits = th_limits_default,
                              .guest = item->code.guest,
                              .program = item->code.program};
@@ -352,6 +358,7 @@ th_package *th_package_close(th_package *package)
         return NULL;
     }
     for (size_t i = 0; i < package->items_count; i++) {
+        th_on_exit_unref(package->items[i].entry.on_exit);
         th_code_free(&package->items[i].code);
     }
     th_free(package->items);
@@ -360,6 +367,23 @@ th_package *th_package_close(th_package *package)
     th_buf_deinit(&package->name);
     th_manifest_free(package->manifest);
     return th_free(package);
+}
+
+/* Its owner says so: whatever is named is given. */
+static th_cap *issue(void *context, const th_cap_claim *claim)
+{
+    return th_kernel_issue(context, claim->id, claim->params);
+}
+
+static th_err add_entry(package_item *item, th_kernel *kernel)
+{
+    const th_on_exit_draft *draft = item->declared->on_exit;
+    th_err err = TH_OK;
+
+    if (draft != NULL && item->entry.on_exit == NULL) {
+        err = th_on_exit_settle(&item->entry.on_exit, draft, issue, kernel);
+    }
+    return err == TH_OK ? th_kernel_add_entry(kernel, &item->entry) : err;
 }
 
 th_err th_package_install(th_package *package, th_kernel *kernel, th_buf *why)
@@ -372,15 +396,22 @@ th_err th_package_install(th_package *package, th_kernel *kernel, th_buf *why)
             err = th_kernel_add_host(kernel, &item->host);
         } else if (has_code(item->declared) &&
                    item->declared->kind != TH_KIND_LIBRARY_LUA) {
-            err = th_kernel_add_entry(kernel, &item->entry);
+            err = add_entry(item, kernel);
         }
         if (err != TH_OK) {
-            th_buf_putf(why, "there is an entry `%.*s` already",
+            th_buf_putf(why,
+                        err == TH_EXISTS ? "there is an entry `%.*s` already"
+                                         : "entry `%.*s` cannot be installed",
                         TH_FMT(item->declared->id));
             return err;
         }
     }
     return TH_OK;
+}
+
+th_slice th_package_id(const th_package *package)
+{
+    return th_buf_slice(&package->name);
 }
 
 const th_entry *th_package_main(const th_package *package)

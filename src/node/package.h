@@ -48,6 +48,9 @@ th_package *th_package_close(th_package *package);
 /* Give the kernel its entries and hosts. Refuses: EXISTS. */
 th_err th_package_install(th_package *package, th_kernel *kernel, th_buf *why);
 
+/* Its name, of publisher `local`. */
+th_slice th_package_id(const th_package *package);
+
 /* The entry to run, or NULL. */
 const th_entry *th_package_main(const th_package *package);
 

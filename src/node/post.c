@@ -1,6 +1,7 @@
 #include "node/post.h"
 
 #include "base/mem.h"
+#include "node/content.h"
 #include "node/terms.h"
 
 typedef struct parcel {
@@ -25,51 +26,12 @@ static void free_post(parcel *post)
 
 /* --- The answer -------------------------------------------------------------------- */
 
-static void put_bytes(th_buf *out, const char *plain, const char *base64,
-                      th_slice bytes)
-{
-    if (th_json_is_utf8(bytes)) {
-        th_json_put_pair(out, plain, bytes);
-        return;
-    }
-    th_json_put_key(out, base64);
-    th_buf_putc(out, '"');
-    th_base64_encode(out, bytes);
-    th_buf_putc(out, '"');
-}
-
-/* The value in JSON, or why it has no form there. */
-static void put_value(th_buf *out, th_slice term)
-{
-    th_auto_buf value = TH_BUF_INIT;
-    th_json_error error;
-    th_err err = th_terms_to_json(&value, term, &error);
-
-    if (err == TH_OK) {
-        th_json_put_key(out, "value");
-        th_buf_put(out, value.at, value.bytes);
-    } else {
-        th_json_put_pair(out, "no_json",
-                         th_slice_str(err == TH_INVALID ? error.what
-                                                        : th_reason_of(err)->text));
-    }
-}
-
 static void put_answer(th_buf *out, const th_msg *answer)
 {
-    th_slice body = th_msg_body(answer);
-
     th_buf_putc(out, '{');
-    if (answer->format == TH_FORMAT_BYTES) {
-        put_bytes(out, "body", "body_base64", body);
-    } else {
-        put_value(out, body);
-    }
+    th_content_put_body(out, answer->format, th_msg_body(answer));
     if (answer->blob != NULL) {
-        th_json_put_key(out, "blob_base64");
-        th_buf_putc(out, '"');
-        th_base64_encode(out, th_blob_slice(answer->blob));
-        th_buf_putc(out, '"');
+        th_content_put_base64(out, "blob_base64", th_blob_slice(answer->blob));
     }
     th_buf_putc(out, '}');
 }

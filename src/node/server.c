@@ -6,7 +6,11 @@
 #include "node/control.h"
 #include "node/courier.h"
 #include "node/home.h"
+#include "node/kill.h"
+#include "node/listen.h"
 #include "node/post.h"
+#include "node/show.h"
+#include "node/state_verb.h"
 #include "world/socket.h"
 
 struct th_server {
@@ -14,6 +18,8 @@ struct th_server {
     th_buf path; /* of the socket, once it is there */
     th_sockets *sockets;
     th_couriers *couriers;
+    th_attaches *attaches; /* the node's */
+    th_lives *lives;       /* likewise */
 };
 
 /* Thread: io. */
@@ -22,75 +28,9 @@ typedef struct connection {
     th_socket *socket;
     th_control *control;
     th_courier *courier; /* NULL until it is needed */
+    th_attach *attach;   /* NULL until it attaches */
+    th_listen *listen;   /* NULL until it traces */
 } connection;
-
-/* --- ps --------------------------------------------------------------------------- */
-
-/* Bytes of a listing; a socket takes twice as many. What is left out is said. */
-#define LISTING_BYTES_MAX (TH_SOCKET_WRITE_BYTES_MAX / 2)
-
-typedef struct listing {
-    th_kernel *kernel;
-    th_buf *out;
-    int64_t now_ns;
-    const char *before;
-    bool has_more;
-} listing;
-
-static void put_made(th_buf *out, const char *key, const listing *list,
-                     const th_ident *who,
-                     void (*make)(const th_kernel *, const th_ident *, th_buf *))
-{
-    th_auto_buf text = TH_BUF_INIT;
-
-    make(list->kernel, who, &text);
-    th_json_put_pair(out, key, th_buf_slice(&text));
-}
-
-static bool put_process(void *context, const th_process_info *info)
-{
-    listing *list = context;
-    th_buf *out = list->out;
-    int64_t up_ms = (list->now_ns - info->started.ns) / TH_MS;
-
-    if (out->bytes > LISTING_BYTES_MAX) {
-        list->has_more = true;
-        return false;
-    }
-    th_buf_putf(out, "%s{", list->before);
-    list->before = ",";
-    put_made(out, "pid", list, &info->ident, th_kernel_pid_text);
-    put_made(out, "address", list, &info->ident, th_kernel_address_text);
-    th_json_put_pair(out, "entry", info->ident.entry->id);
-    th_json_put_pair(out, "host", info->ident.host->id);
-    th_json_put_pair(out, "guest", th_slice_str(info->ident.entry->guest->name));
-    th_json_put_pair(out, "state", th_slice_str(info->state));
-    th_json_put_pair_u64(out, "mailbox_count", info->mailbox_count);
-    th_json_put_pair_u64(out, "mailbox_bytes", info->mailbox_bytes);
-    th_json_put_pair_u64(out, "memory_bytes", info->memory_bytes);
-    th_json_put_pair_u64(out, "slices", info->slices);
-    th_json_put_pair_u64(out, "uptime_ms", up_ms < 0 ? 0 : (uint64_t)up_ms);
-    th_buf_putc(out, '}');
-    return true;
-}
-
-static void do_ps(connection *from, const th_control_request *request, th_buf *out)
-{
-    th_kernel *kernel = from->server->kernel;
-    listing list = {.kernel = kernel,
-                    .out = out,
-                    .now_ns = th_world_wall(th_kernel_world(kernel)).ns,
-                    .before = ""};
-
-    th_control_put_ok(out, request->id);
-    th_buf_putc(out, '{');
-    th_json_put_pair(out, "node", th_slice_str(th_kernel_node(kernel)));
-    th_json_put_key(out, "processes");
-    th_buf_putc(out, '[');
-    th_kernel_each(kernel, put_process, &list);
-    th_buf_puts(out, list.has_more ? "],\"more\":true}" : "]}");
-    th_control_put_end(out);
-}
 
 /* --- kill, send, call --------------------------------------------------------------- */
 
@@ -111,6 +51,7 @@ static bool resolve(connection *from, const th_control_request *request, th_pid 
     }
     th_buf_putf(&text,
                 err == TH_OFFLINE ? "the node of `%.*s` cannot be reached"
+                : err == TH_DIED  ? "`%.*s` does not run just now: it is to come again"
                                   : "there is no process `%.*s`",
                 TH_FMT(request->to));
     th_control_put_error(out, request->id, err, th_buf_text(&text));
@@ -119,19 +60,14 @@ static bool resolve(connection *from, const th_control_request *request, th_pid 
 
 static void do_kill(connection *from, const th_control_request *request, th_buf *out)
 {
-    th_pid pid;
+    th_kernel *kernel = from->server->kernel;
+    th_pid pid = TH_PID_NONE;
+    th_id_error error;
 
-    if (!resolve(from, request, &pid, out)) {
-        return;
+    if (th_kernel_resolve(kernel, request->to, &pid, &error) == TH_DIED ||
+        resolve(from, request, &pid, out)) { /* DIED: it is to come again */
+        th_kill_run(kernel, from->server->lives, from->socket, request, pid, out);
     }
-    if (th_kernel_kill(from->server->kernel, pid,
-                       TH_SLICE("terminated by its owner")) != TH_OK) {
-        th_control_put_error(out, request->id, TH_NOT_FOUND, "the process has ended");
-        return;
-    }
-    th_control_put_ok(out, request->id);
-    th_buf_puts(out, "{}");
-    th_control_put_end(out);
 }
 
 static void do_post(connection *from, const th_control_request *request, th_buf *out)
@@ -155,13 +91,116 @@ static void do_post(connection *from, const th_control_request *request, th_buf 
     }
 }
 
+static void take_attach_line(void *context, th_slice line, th_buf *out)
+{
+    connection *from = context;
+
+    if (th_attach_take(from->attach, line) != TH_OK) {
+        out->failed = true;
+    }
+}
+
+static void do_attach(connection *from, const th_control_request *request, th_buf *out)
+{
+    th_auto_buf why = TH_BUF_INIT;
+    th_attach_spec spec = {.id = request->id,
+                           .name = request->name,
+                           .pulls = request->pulls,
+                           .is_public = request->is_public,
+                           .grants = request->grants,
+                           .granted_to = request->granted_to,
+                           .socket = from->socket};
+    th_err err = th_attach_start(from->server->attaches, &spec, &from->attach, &why);
+
+    if (err == TH_OK) {
+        th_control_hand_over(from->control, take_attach_line);
+    } else {
+        th_control_put_error(out, request->id, err,
+                             why.bytes > 0 ? why.at : th_reason_of(err)->text);
+    }
+}
+
+/* The newest one of a connection holds. The answer stands before the first line. */
+static void do_trace(connection *from, const th_control_request *request, th_pid pid,
+                     th_buf *out)
+{
+    th_auto_buf ok = TH_BUF_INIT;
+    th_err err;
+
+    from->listen = th_listen_free(from->listen);
+    err = th_listen_new(&from->listen, from->server->kernel, from->socket, request->id,
+                        pid);
+    if (err != TH_OK) {
+        th_control_put_error(out, request->id, err,
+                             err == TH_QUOTA ? "as many listen as can; end another one"
+                                             : "the process has ended");
+        return;
+    }
+    th_control_put_ok(&ok, request->id);
+    th_buf_puts(&ok, "{}");
+    th_control_put_end(&ok);
+    if (ok.failed || th_socket_write(from->socket, th_buf_slice(&ok)) != TH_OK) {
+        out->failed = true;
+        return;
+    }
+    th_listen_begin(from->listen);
+}
+
+/* The verbs that look, and those of rights. */
+static void do_show(connection *from, const th_control_request *request, th_buf *out)
+{
+    th_kernel *kernel = from->server->kernel;
+    th_pid pid = TH_PID_NONE;
+
+    if (request->to.bytes > 0 && !resolve(from, request, &pid, out)) {
+        return;
+    }
+    switch (request->verb) {
+    case TH_VERB_INFO:
+        th_show_info(kernel, from->server->lives, request, pid, out);
+        break;
+    case TH_VERB_CAPS:
+        th_show_caps(kernel, request, pid, out);
+        break;
+    case TH_VERB_GRANT:
+        th_show_grant(kernel, request, pid, out);
+        break;
+    case TH_VERB_REVOKE:
+        th_show_revoke(kernel, request, pid, out);
+        break;
+    default:
+        do_trace(from, request, pid, out);
+    }
+}
+
+static void do_state(connection *from, const th_control_request *request, th_buf *out)
+{
+    th_err err = th_state_show(from->server->kernel, from->socket, request);
+
+    if (err != TH_OK) {
+        th_control_put_error(out, request->id, err,
+                             err == TH_NOT_FOUND ? "there is no such process"
+                                                 : th_reason_of(err)->text);
+    }
+}
+
 static void ask(void *context, const th_control_request *request, th_buf *out)
 {
     connection *from = context;
 
     switch (request->verb) {
     case TH_VERB_PS:
-        do_ps(from, request, out);
+        th_show_ps(from->server->kernel, from->server->lives, request, out);
+        break;
+    case TH_VERB_STATE:
+        do_state(from, request, out);
+        break;
+    case TH_VERB_INFO:
+    case TH_VERB_CAPS:
+    case TH_VERB_GRANT:
+    case TH_VERB_REVOKE:
+    case TH_VERB_TRACE:
+        do_show(from, request, out);
         break;
     case TH_VERB_KILL:
         do_kill(from, request, out);
@@ -169,6 +208,9 @@ static void ask(void *context, const th_control_request *request, th_buf *out)
     case TH_VERB_SEND:
     case TH_VERB_CALL:
         do_post(from, request, out);
+        break;
+    case TH_VERB_ATTACH:
+        do_attach(from, request, out);
         break;
     }
 }
@@ -196,14 +238,27 @@ static void did_close(void *context)
     if (from->courier != NULL) {
         th_courier_end(from->courier);
     }
+    if (from->attach != NULL) {
+        th_attach_close(from->attach);
+    }
+    th_listen_free(from->listen);
     th_control_free(from->control);
     th_free(from);
+}
+
+static void did_write(void *context)
+{
+    connection *from = context;
+
+    if (from->attach != NULL) {
+        th_attach_written(from->attach);
+    }
 }
 
 static bool somebody(void *context, th_socket *socket, const th_socket_events **events,
                      void **socket_context)
 {
-    static const th_socket_events all = {did_read, did_close};
+    static const th_socket_events all = {did_read, did_close, did_write};
     connection *from = th_calloc(1, sizeof *from);
     th_auto_buf hello = TH_BUF_INIT;
 
@@ -243,8 +298,9 @@ static th_err start(th_server *server, const th_host *host, const char *folder)
     return err;
 }
 
-th_err th_server_new(th_server **out, th_kernel *kernel, const th_host *host,
-                     const char *folder, th_buf *why)
+th_err th_server_new(th_server **out, th_kernel *kernel, th_attaches *attaches,
+                     th_lives *lives, const th_host *host, const char *folder,
+                     th_buf *why)
 {
     th_auto(th_server) server = th_calloc(1, sizeof *server);
     th_err err;
@@ -253,6 +309,8 @@ th_err th_server_new(th_server **out, th_kernel *kernel, const th_host *host,
         return TH_NOMEM;
     }
     server->kernel = kernel;
+    server->attaches = attaches;
+    server->lives = lives;
     err = start(server, host, folder);
     if (err != TH_OK) {
         th_buf_putf(why, "the node cannot listen on `%s/" TH_HOME_SOCKET "`: %s",

@@ -2,7 +2,7 @@
  * Server: the node's end of the control protocol, on the socket in its home.
  *
  * Each connection has a session (control.h) on the io thread, and from its first
- * `send` or `call` on a courier. Listing, resolving and killing need no process and
+ * `send` or `call` on a courier, or it becomes a process itself (attach.h). Listing, resolving and killing need no process and
  * are done on the io thread, so that no shard waits for them.
  *
  * Thread: main; its callbacks: io.
@@ -12,16 +12,20 @@
 
 #include "base/own.h"
 #include "kernel/kernel.h"
+#include "node/attach.h"
+#include "svc/lives.h"
 
 typedef struct th_server th_server;
 
 /*
- * Listen on HOME/socket. @why gets the reason.
+ * Listen on HOME/socket. @why gets the reason. @attaches: for those who attach;
+ * @lives: what comes again.
  *
  * Refuses: as th_sockets_listen.
  */
-th_err th_server_new(th_server **out, th_kernel *kernel, const th_host *host,
-                     const char *folder, th_buf *why);
+th_err th_server_new(th_server **out, th_kernel *kernel, th_attaches *attaches,
+                     th_lives *lives, const th_host *host, const char *folder,
+                     th_buf *why);
 
 /* Close all connections: while the kernel still runs. Takes NULL. */
 void th_server_stop(th_server *server);

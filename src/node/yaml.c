@@ -114,6 +114,7 @@ static th_err add(yaml_reader *reader, th_yaml_type type, const yaml_event_t *ev
     if (type == TH_YAML_SCALAR) {
         node->is_block = event->data.scalar.style == YAML_LITERAL_SCALAR_STYLE ||
                          event->data.scalar.style == YAML_FOLDED_SCALAR_STYLE;
+        node->is_quoted = event->data.scalar.style != YAML_PLAIN_SCALAR_STYLE;
         node->text.at = th_strndup((const char *)event->data.scalar.value,
                                    event->data.scalar.length);
         node->text.bytes = event->data.scalar.length;

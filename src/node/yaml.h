@@ -32,6 +32,7 @@ typedef struct th_yaml th_yaml;
 struct th_yaml {
     th_yaml_type type;
     bool is_block;         /* of a scalar: its text begins on the next line */
+    bool is_quoted;        /* of a scalar: it is a text whatever it looks like */
     unsigned line, column; /* from 1 */
     th_slice text;         /* of a scalar; followed by a NUL */
     th_slice key;          /* in a map */

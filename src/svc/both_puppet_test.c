@@ -105,7 +105,8 @@ static bool send(th_process *self, unsigned to, const char *command)
         return true;
     }
     th_msg_unref(msg);
-    T_TRUE(err == TH_QUOTA || err == TH_NOT_FOUND);
+    T_TRUE(err == TH_QUOTA || err == TH_NOT_FOUND ||
+           (err == TH_DENIED && !both_may_send(both_index(own(self)), to)));
     th_process_note_refused(self, pid, err);
     return false;
 }

@@ -35,7 +35,7 @@ typedef enum both_kind {
 extern const th_guest both_parks, both_yields;
 
 typedef struct both_person {
-    th_pid pid;
+    th_pid pid, parent;
     both_kind kind;
     char address[BOTH_TEXT_BYTES];
     uint32_t origins; /* messages that it had relayed */
@@ -89,6 +89,9 @@ uint32_t both_number(th_slice text);
 /* "5" or "5/3": one of them is @number, or else the first. */
 uint32_t both_said(th_slice text, uint32_t number);
 
+/* Has the one a right to send to the other? Nobody hands any on here. */
+bool both_may_send(unsigned from, unsigned to);
+
 /* A message came: "NUMBER" or "wNUMBER"; and one that was relayed: "ORIGIN M". */
 void both_got(th_pid self, th_pid from, th_slice number);
 void both_relayed(th_pid self, th_pid by, th_slice rest);
@@ -98,6 +101,6 @@ void both_check_books(void);
 
 /* For th_kernel_config. */
 void both_output(void *context, const th_ident *from, th_output kind, th_slice text);
-void both_ended(void *context, const th_ident *who, const th_exit *how);
+void both_ended(void *context, const th_ended *what);
 
 #endif

@@ -128,6 +128,7 @@ static void add_entries(void)
                                      .package = th_slice_str(all[i].package),
                                      .publisher = TH_SLICE("local"),
                                      .package_number = all[i].number,
+                                     .is_public = i != BOTH_LUA,
                                      .limits = {.memory_bytes_max = 4 << 20,
                                                 .mailbox_bytes_max = 256 * 1024,
                                                 .mailbox_count_max = 24,

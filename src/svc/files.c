@@ -88,6 +88,7 @@ th_err th_files_new(th_files **out, th_world *world, const char *folder)
     files->program = th_files_program;
     files->program.context = files;
     files->entry = (th_entry){.id = TH_SLICE("system:files"),
+                              .is_public = true,
                               .package = TH_SLICE("distro"),
                               .publisher = TH_SLICE("sys"),
                               .limits = th_limits_default,

@@ -34,6 +34,8 @@ typedef struct th_socket_events {
     void (*read)(void *context, th_slice bytes);
     /* The last call: the socket is gone; whoever kept it forgets it before. */
     void (*closed)(void *context);
+    /* Some of what waited is written. NULL: nobody wants to know. */
+    void (*written)(void *context);
 } th_socket_events;
 
 /*
@@ -60,7 +62,8 @@ th_err th_sockets_listen(th_sockets *sockets, const char *path,
                          th_socket_accept *accept, void *context);
 
 /*
- * Connect to the Unix socket at @path.
+ * Connect to the Unix socket at @path. *@out is one reference, for th_socket_unref:
+ * the other side may close before this returns.
  *
  * Refuses: OFFLINE, nobody listens there; DENIED. Faults: IO, NOMEM.
  */
@@ -75,6 +78,18 @@ th_err th_sockets_connect(th_sockets *sockets, const char *path,
  *          CANCELED, it is closing.
  */
 th_err th_socket_write(th_socket *socket, th_slice bytes);
+
+/* The same, but where nothing waits @bytes may be as many as they are. */
+th_err th_socket_write_large(th_socket *socket, th_slice bytes);
+
+/* How many bytes wait to be written. */
+size_t th_socket_waiting(th_socket *socket);
+
+/*
+ * Read no more, or again: whoever sends is held up. What was read before may still
+ * come.
+ */
+void th_socket_hold(th_socket *socket, bool holds);
 
 /*
  * Write what waits, within TH_SOCKET_FLUSH_MS, then close. Idempotent; returns at

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -29,6 +30,7 @@
  */
 #define READ_BYTES ((size_t)65536)
 #define BACKLOG 64
+#define HELD_LOOK_MS 1000
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -78,16 +80,19 @@ struct th_socket {
     th_buf fresh;   /* to be written next */
     size_t waiting; /* bytes of fresh and under_way */
     bool close_wanted;
+    bool hold_wanted;
 
     /* Thread: io. */
     th_sockets *home;
     th_list link;
     uv_pipe_t pipe;
-    uv_timer_t flush;
+    uv_timer_t timer; /* while it closes, or is held */
     unsigned handles; /* of the two, those that the loop still has */
     uv_write_t write;
     th_buf under_way;
     bool is_writing;
+    bool is_held;     /* nothing is read */
+    bool is_flushing; /* it closes when all is written, or time is over */
     bool is_closing;
     const th_socket_events *events; /* NULL: nobody wanted it */
     void *context;
@@ -122,7 +127,7 @@ static void shut(th_socket *socket)
     th_list_remove(&socket->wanted);
     pthread_mutex_unlock(&lock);
     uv_close((uv_handle_t *)&socket->pipe, handle_closed);
-    uv_close((uv_handle_t *)&socket->flush, handle_closed);
+    uv_close((uv_handle_t *)&socket->timer, handle_closed);
 }
 
 static void write_next(th_socket *socket);
@@ -140,6 +145,9 @@ static void written(uv_write_t *write, int status)
         shut(socket);
     } else if (!socket->is_closing) {
         write_next(socket);
+        if (socket->events->written != NULL) {
+            socket->events->written(socket->context);
+        }
     }
 }
 
@@ -186,24 +194,6 @@ static void flush_late(uv_timer_t *timer)
     shut(timer->data);
 }
 
-/* Another thread wants something of it, or we do. */
-static void serve(th_socket *socket)
-{
-    bool close_wanted;
-
-    if (socket->is_closing) {
-        return;
-    }
-    pthread_mutex_lock(&lock);
-    close_wanted = socket->close_wanted;
-    pthread_mutex_unlock(&lock);
-    if (close_wanted && !uv_is_active((uv_handle_t *)&socket->flush)) {
-        uv_read_stop((uv_stream_t *)&socket->pipe);
-        uv_timer_start(&socket->flush, flush_late, TH_SOCKET_FLUSH_MS, 0);
-    }
-    write_next(socket);
-}
-
 static void lend(uv_handle_t *handle, size_t wish, uv_buf_t *out)
 {
     th_socket *socket = handle->data;
@@ -223,6 +213,57 @@ static void did_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *bytes)
     }
 }
 
+/* It is not read, so nobody would tell us that the other side is gone. */
+static void look_after(uv_timer_t *timer)
+{
+    th_socket *socket = timer->data;
+    struct pollfd pipe = {.events = POLLRDHUP};
+
+    if (uv_fileno((const uv_handle_t *)&socket->pipe, &pipe.fd) != 0 ||
+        (poll(&pipe, 1, 0) > 0 && (pipe.revents & (POLLRDHUP | POLLHUP)) != 0)) {
+        shut(socket);
+    }
+}
+
+static void set_held(th_socket *socket, bool is_held)
+{
+    if (is_held == socket->is_held) {
+        return;
+    }
+    socket->is_held = is_held;
+    if (is_held) {
+        uv_read_stop((uv_stream_t *)&socket->pipe);
+        uv_timer_start(&socket->timer, look_after, HELD_LOOK_MS, HELD_LOOK_MS);
+        return;
+    }
+    uv_timer_stop(&socket->timer);
+    if (uv_read_start((uv_stream_t *)&socket->pipe, lend, did_read) != 0) {
+        shut(socket);
+    }
+}
+
+/* Another thread wants something of it, or we do. */
+static void serve(th_socket *socket)
+{
+    bool close_wanted, hold_wanted;
+
+    if (socket->is_closing) {
+        return;
+    }
+    pthread_mutex_lock(&lock);
+    close_wanted = socket->close_wanted;
+    hold_wanted = socket->hold_wanted || close_wanted;
+    pthread_mutex_unlock(&lock);
+    set_held(socket, hold_wanted);
+    if (close_wanted && !socket->is_flushing) {
+        socket->is_flushing = true;
+        uv_timer_start(&socket->timer, flush_late, TH_SOCKET_FLUSH_MS, 0);
+    }
+    if (!socket->is_closing) {
+        write_next(socket);
+    }
+}
+
 /* With its handles; nothing is read yet. NULL: memory ran out. */
 static th_socket *make_socket(th_sockets *in)
 {
@@ -235,9 +276,9 @@ static th_socket *make_socket(th_sockets *in)
     socket->in = socket->home = in;
     th_list_init(&socket->wanted);
     uv_pipe_init(&in->loop, &socket->pipe, 0);
-    uv_timer_init(&in->loop, &socket->flush);
+    uv_timer_init(&in->loop, &socket->timer);
     socket->pipe.data = socket;
-    socket->flush.data = socket;
+    socket->timer.data = socket;
     socket->handles = 2;
     th_list_push(&in->all, &socket->link);
     in->count++;
@@ -272,14 +313,14 @@ static void want(th_socket *socket)
 }
 
 /* Under the lock. */
-static th_err append(th_socket *socket, th_slice bytes)
+static th_err append(th_socket *socket, th_slice bytes, size_t bytes_max)
 {
     size_t before = socket->fresh.bytes;
 
     if (socket->in == NULL || socket->close_wanted) {
         return TH_CANCELED;
     }
-    if (bytes.bytes > TH_SOCKET_WRITE_BYTES_MAX - socket->waiting) {
+    if (socket->waiting > bytes_max || bytes.bytes > bytes_max - socket->waiting) {
         return TH_QUOTA;
     }
     th_buf_put(&socket->fresh, bytes.at, bytes.bytes);
@@ -298,9 +339,40 @@ th_err th_socket_write(th_socket *socket, th_slice bytes)
     th_err err;
 
     pthread_mutex_lock(&lock);
-    err = append(socket, bytes);
+    err = append(socket, bytes, TH_SOCKET_WRITE_BYTES_MAX);
     pthread_mutex_unlock(&lock);
     return err;
+}
+
+th_err th_socket_write_large(th_socket *socket, th_slice bytes)
+{
+    th_err err;
+
+    pthread_mutex_lock(&lock);
+    err = append(socket, bytes,
+                 socket->waiting == 0 ? SIZE_MAX : TH_SOCKET_WRITE_BYTES_MAX);
+    pthread_mutex_unlock(&lock);
+    return err;
+}
+
+size_t th_socket_waiting(th_socket *socket)
+{
+    size_t waiting;
+
+    pthread_mutex_lock(&lock);
+    waiting = socket->in == NULL ? 0 : socket->waiting;
+    pthread_mutex_unlock(&lock);
+    return waiting;
+}
+
+void th_socket_hold(th_socket *socket, bool holds)
+{
+    pthread_mutex_lock(&lock);
+    if (socket->in != NULL && socket->hold_wanted != holds) {
+        socket->hold_wanted = holds;
+        want(socket);
+    }
+    pthread_mutex_unlock(&lock);
 }
 
 void th_socket_close(th_socket *socket)
@@ -398,7 +470,7 @@ static th_err do_adopt(th_sockets *sockets, io_order *order)
     socket->events = order->events;
     socket->context = order->context;
     uv_read_start((uv_stream_t *)&socket->pipe, lend, did_read);
-    order->socket = socket;
+    order->socket = th_socket_ref(socket);
     return TH_OK;
 }
 

@@ -37,7 +37,7 @@ static void did_close(void *context)
     th_world_unpark(th_world_real(), self->parker);
 }
 
-static const th_socket_events events = {did_read, did_close};
+static const th_socket_events events = {did_read, did_close, NULL};
 
 static bool somebody(void *context, th_socket *socket, const th_socket_events **all,
                      void **socket_context)
@@ -92,6 +92,7 @@ static void echo(const char *path, size_t bytes)
     wait_closed(&server);
     wait_closed(&client);
     th_assert(th_sockets_free(sockets) == NULL);
+    th_assert(th_socket_unref(socket) == NULL);
     th_world_parker_free(world, server.parker);
     th_world_parker_free(world, client.parker);
 }
@@ -177,7 +178,6 @@ SOCKET_TEST(a_socket_outlives_its_end_for_who_holds_it)
     th_assert(th_sockets_new(&sockets, world) == TH_OK);
     th_assert(th_sockets_listen(sockets, path, somebody, &server) == TH_OK);
     th_assert(th_sockets_connect(sockets, path, &events, &client, &socket) == TH_OK);
-    th_socket_ref(socket);
     th_assert(th_sockets_free(sockets) == NULL);
     th_assert(client.is_closed);
     th_assert(th_socket_write(socket, TH_SLICE("x")) == TH_CANCELED);
@@ -187,4 +187,99 @@ SOCKET_TEST(a_socket_outlives_its_end_for_who_holds_it)
     th_world_parker_free(world, client.parker);
     th_assert(unlink(path) == 0);
     th_assert(rmdir(folder) == 0);
+}
+
+/* Both sides of a connection, and what serves them. */
+typedef struct pair {
+    char folder[32];
+    char path[64];
+    th_sockets *sockets;
+    th_socket *socket; /* the client's */
+    side server, client;
+} pair;
+
+static void connect_pair(pair *both)
+{
+    th_world *world = th_world_real();
+
+    *both = (pair){.folder = "/tmp/thole-test-XXXXXX"};
+    th_assert(mkdtemp(both->folder) != NULL);
+    snprintf(both->path, sizeof both->path, "%s/socket", both->folder);
+    th_assert(th_world_parker_new(world, &both->server.parker) == TH_OK);
+    th_assert(th_world_parker_new(world, &both->client.parker) == TH_OK);
+    th_assert(th_sockets_new(&both->sockets, world) == TH_OK);
+    th_assert(th_sockets_listen(both->sockets, both->path, somebody, &both->server) ==
+              TH_OK);
+    th_assert(th_sockets_connect(both->sockets, both->path, &events, &both->client,
+                                 &both->socket) == TH_OK);
+    th_assert(th_socket_write(both->socket, TH_SLICE("x")) == TH_OK);
+    wait_for(&both->server, 1);
+}
+
+static void end_pair(pair *both)
+{
+    th_assert(th_sockets_free(both->sockets) == NULL);
+    th_assert(th_socket_unref(both->socket) == NULL);
+    th_world_parker_free(th_world_real(), both->server.parker);
+    th_world_parker_free(th_world_real(), both->client.parker);
+    th_assert(unlink(both->path) == 0);
+    th_assert(rmdir(both->folder) == 0);
+}
+
+static void fill(th_buf *text, size_t bytes)
+{
+    memset(th_buf_reserve(text, bytes), 'x', bytes);
+    text->bytes = bytes;
+}
+
+SOCKET_TEST(who_is_held_is_not_read_and_is_read_again)
+{
+    th_auto_buf text = TH_BUF_INIT;
+    size_t came;
+    pair both;
+
+    connect_pair(&both);
+    th_socket_hold(both.server.socket, true);
+    fill(&text, 8000000);
+    th_assert(th_socket_write(both.socket, th_buf_slice(&text)) == TH_OK);
+    /* A word in the other direction: by then the hold is in force. */
+    th_assert(th_socket_write(both.server.socket, TH_SLICE("y")) == TH_OK);
+    wait_for(&both.client, 1);
+    came = both.server.came;
+    th_assert(came < text.bytes);
+    th_assert(th_socket_waiting(both.socket) > 0);
+    th_socket_hold(both.server.socket, false);
+    wait_for(&both.server, 1 + text.bytes);
+    end_pair(&both);
+}
+
+SOCKET_TEST(who_is_held_is_still_seen_to_go_away)
+{
+    pair both;
+
+    connect_pair(&both);
+    th_socket_hold(both.server.socket, true);
+    th_assert(th_socket_write(both.server.socket, TH_SLICE("y")) == TH_OK);
+    wait_for(&both.client, 1);
+    th_assert(th_socket_write(both.socket, TH_SLICE("unread")) == TH_OK);
+    th_socket_close(both.socket);
+    wait_closed(&both.server);
+    end_pair(&both);
+}
+
+SOCKET_TEST(one_write_may_be_larger_than_what_may_wait)
+{
+    th_auto_buf text = TH_BUF_INIT;
+    pair both;
+
+    connect_pair(&both);
+    fill(&text, TH_SOCKET_WRITE_BYTES_MAX + 1);
+    th_assert(th_socket_write(both.socket, th_buf_slice(&text)) == TH_QUOTA);
+    while (th_socket_waiting(both.socket) > 0) {
+        th_world_park(th_world_real(), both.client.parker,
+                      (th_mono){th_world_mono(th_world_real()).ns + TH_MS});
+    }
+    th_assert(th_socket_write_large(both.socket, th_buf_slice(&text)) == TH_OK);
+    wait_for(&both.server, 1 + text.bytes);
+    end_pair(&both);
 }

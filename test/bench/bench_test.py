@@ -23,10 +23,12 @@ from bench import is_met, over
 from workloads import WORKLOADS
 
 NAMES = """pingpong pingpong_map5 pingpong_cross_awake pingpong_cross_asleep ring_1000
-    fanin_small spawn_exit spawn_idle idle_bytes call wasm_spawn wasm_pingpong
-    wasm_idle_bytes blob_forward state_save hog cold_start idle_resident idle_cpu""".split()
-TINY = ["pingpong_map5", "fanin_small", "spawn_exit", "idle_bytes", "call", "ring_1000",
-        "wasm_spawn", "wasm_pingpong", "blob_forward", "state_save", "cold_start"]
+    fanin_small spawn_exit spawn_idle idle_bytes call right timers open_requests
+    wasm_spawn wasm_pingpong wasm_idle_bytes blob_forward state_save hog cold_start
+    idle_resident idle_cpu""".split()
+TINY = ["pingpong_map5", "fanin_small", "spawn_exit", "idle_bytes", "call", "timers",
+        "open_requests", "ring_1000", "wasm_spawn", "wasm_pingpong", "blob_forward",
+        "state_save", "cold_start"]
 WAIT_S = 240
 
 for variable, place in {"THOLE": "thole", "THOLE_BENCH": "bench/thole-bench",

@@ -51,7 +51,7 @@ end
 def help_fits_a_screen_and_explains_each_command(place):
     text = place.run("help").stdout
     assert len(text.splitlines()) <= 24 and "thole COMMAND" in text
-    for name in ("run", "up", "ps", "send", "call", "kill", "version"):
+    for name in ("run", "up", "ps", "send", "call", "kill", "attach", "version"):
         assert f"thole {name}" in place.run("help", name).stdout
         assert place.run(name, "--help").stdout == place.run("help", name).stdout
 
@@ -308,16 +308,17 @@ end
 
 
 @test
-def a_node_whose_init_is_killed_ends(place):
+def a_node_whose_keeper_is_killed_ends(place):
     place.put("stays.lua", 'return function() print("up") '
                            'process.inbox():receive() end')
     run = place.start("run", "stays.lua", "--home", "home")
     assert run.stdout.readline() == "up\n"
     answer = json.loads(place.run("ps", "--json", "--home", "home").stdout)
-    init = [one["pid"] for one in answer["processes"] if one["entry"] == "system:init"]
-    place.run("kill", *init, "--home", "home")
+    keeper = [one["pid"] for one in answer["processes"]
+              if one["entry"] == "system:kernel"]
+    place.run("kill", *keeper, "--home", "home")
     err = run.communicate(timeout=WAIT_S)[1]
-    assert run.returncode == 1 and "system:init" in err, err
+    assert run.returncode == 1 and "kernel:distro:sys" in err, err
 
 
 @test
@@ -446,7 +447,7 @@ def a_thousand_clients_are_served_at_once(place):
                 assert b'"ok"' in lines.readline()
         for one in clients:
             one.close()
-        until(lambda: list(up.processes()) == ["system:files"])
+        until(lambda: sorted(up.processes()) == ["system:files", "system:kernel"])
 
 
 @test

@@ -46,6 +46,13 @@ static void say_blobs(void)
     say_blob("  last-blob ", has, &blob);
 }
 
+static void say_caps(const char *what, th_caps caps)
+{
+    for (size_t i = 0; i < caps.len; i++) {
+        say(what, th_address_text(&caps.ptr[i].issuer), " ", caps.ptr[i].params);
+    }
+}
+
 static void say_message(const th_message *message)
 {
     static const char *const kinds[] = {"request ", "response ", "offline ",
@@ -63,6 +70,7 @@ static void say_message(const th_message *message)
         or_none(message->metadata));
     say("  context ", or_none(message->context), "; caps ",
         th_decimal(message->caps.len));
+    say_caps("  cap ", message->caps);
     if (message->kind >= TH_OFFLINE) {
         say_blob("  came back with blob ", message->has_blob, &message->blob);
     }
@@ -94,23 +102,143 @@ static void answer(const char *body)
 
 /* --- The steps ------------------------------------------------------------------------- */
 
+/* Bytes that none of the others looks like. */
+static th_slice noise(size_t len)
+{
+    char *bytes = th_alloc(len);
+
+    for (size_t i = 0; i < len; i++) {
+        bytes[i] = (char)((uint32_t)i * 2654435761u >> 24);
+    }
+    return (th_slice){bytes, len};
+}
+
 static void the_process(void)
 {
     th_address our = th_our();
-    th_on_exit on_exit = th_get_on_exit();
 
     say("our ", th_address_text(&our), "", th_str(""));
     for (uint8_t level = 1; level < 4; level++) {
         th_print(level,
                  th_concat((th_slice[]){th_str("level "), th_decimal(level)}, 2));
     }
-    say("on-exit ", th_decimal(on_exit.kind), "; state ", or_none(th_get_state()));
-    th_set_on_exit(&(th_on_exit){.kind = TH_EXIT_NONE});
-    th_clear_state();
-    th_save_caps((th_caps){0});
-    th_drop_caps((th_caps){&(th_cap){.issuer = our, .params = th_str("1")}, 1});
-    say("capabilities ", th_decimal(th_our_caps().len), "", th_str(""));
     answer("done");
+}
+
+static void say_on_exit(void)
+{
+    th_on_exit on_exit = th_get_on_exit();
+
+    say("on-exit ", th_decimal(on_exit.kind), " of ", th_decimal(on_exit.n_requests));
+    for (size_t i = 0; i < on_exit.n_requests; i++) {
+        const th_request *request = &on_exit.requests[i].request;
+
+        say("  to ", th_address_text(&on_exit.requests[i].target),
+            request->inherit ? " inherit " : " ", request->body);
+        say("  metadata ", or_none(request->metadata),
+            request->expects_response ? "; expects" : "", th_str(""));
+        say_caps("  cap ", request->caps);
+        if (request->blob != NULL) {
+            say_blob("  blob ", true, request->blob);
+        }
+    }
+    th_on_exit_free(&on_exit);
+}
+
+/* With a capability of its own, and one that is nobody's to hand on but its issuer's. */
+static th_caps two_caps(void)
+{
+    th_cap *caps = th_alloc(2 * sizeof *caps);
+
+    caps[0] = (th_cap){th_our(), th_str("{\"b\":1, \"a\":[2]}")};
+    caps[1] = (th_cap){at("local", "peer"), th_str("\"messaging\"")};
+    return (th_caps){caps, 2};
+}
+
+static void leave_words(void)
+{
+    th_blob blob = {.mime = th_str("last/words"), .bytes = th_str("of mine")};
+    th_outgoing words[2] = {
+        {at("our", "peer"),
+         {.body = th_str("echo"),
+          .metadata = th_str("{}"),
+          .expects_response = true,
+          .timeout_s = 5,
+          .inherit = true,
+          .caps = two_caps(),
+          .blob = &blob}},
+        {at("", "nobody"), {.body = th_str("second")}},
+    };
+
+    th_set_on_exit(&(th_on_exit){TH_EXIT_REQUESTS, words, 2});
+}
+
+static void on_exits(void)
+{
+    say_on_exit();
+    th_set_on_exit(&(th_on_exit){.kind = TH_EXIT_NONE});
+    say_on_exit();
+    th_set_on_exit(&(th_on_exit){.kind = TH_EXIT_RESTART});
+    say_on_exit();
+    leave_words();
+    say_on_exit();
+    th_set_on_exit(&(th_on_exit){.kind = TH_EXIT_NONE});
+    say_on_exit();
+    answer("done");
+}
+
+static void say_state(th_slice expected)
+{
+    th_slice state = th_get_state();
+
+    if (state.ptr == NULL) {
+        say("state none", th_str(""), "", th_str(""));
+    } else {
+        say("state of ", th_decimal(state.len),
+            th_equal(state, expected) ? " bytes" : " other bytes", th_str(""));
+    }
+    th_slice_free(&state);
+}
+
+/* The blob that is current is so after each of these calls, too. */
+static void states(void)
+{
+    th_slice large = noise(4 * MIB);
+
+    say_state(TH_NONE);
+    th_set_state(th_str("first"));
+    say_state(th_str("first"));
+    th_set_state(large);
+    say_state(large);
+    th_set_state(th_str(""));
+    say_state(th_str(""));
+    th_clear_state();
+    say_state(TH_NONE);
+    th_clear_state();
+    say_blobs();
+    answer("done");
+}
+
+static void caps(void)
+{
+    th_caps mine = two_caps();
+    th_address peer = at("local", "peer");
+    th_message message;
+
+    say_caps("has ", th_our_caps());
+    th_save_caps((th_caps){0});
+    th_save_caps(mine);
+    say_caps("has its own ", th_our_caps());
+    th_drop_caps(mine);
+    say_caps("has again ", th_our_caps());
+    message = th_call(&peer, &(th_request){.body = th_str("caps"),
+                                           .caps = mine,
+                                           .expects_response = true,
+                                           .timeout_s = 5});
+    say_message(&message);
+    th_save_caps(message.caps);
+    say_caps("was given ", th_our_caps());
+    th_respond(&(th_response){.body = th_str("done"), .caps = message.caps});
 }
 
 static void requests(void)
@@ -139,17 +267,13 @@ static void requests(void)
 
 static void large(void)
 {
-    char *bytes = th_alloc(4 * MIB);
     th_address peer = at("local", "peer");
     th_blob got;
-    th_blob blob = {.bytes = {bytes, 4 * MIB}};
+    th_blob blob = {.bytes = noise(4 * MIB)};
     th_message message;
     bool same;
 
-    for (unsigned i = 0; i < 4 * MIB; i++) {
-        bytes[i] = (char)(i * 2654435761u >> 24);
-    }
-    message = th_call(&peer, &(th_request){.body = {bytes, 4 * MIB},
+    message = th_call(&peer, &(th_request){.body = blob.bytes,
                                            .blob = &blob,
                                            .expects_response = true,
                                            .timeout_s = 5});
@@ -294,13 +418,41 @@ static void spawns(void)
     answer("done");
 }
 
+/* Children that live on, and what is theirs from their first moment. */
+static void durable_spawns(void)
+{
+    th_spawn_options options = {.name = th_str("again"),
+                                .path = th_str("test:local/pkg/echo.wasm"),
+                                .on_exit = {.kind = TH_EXIT_RESTART},
+                                .request_caps = two_caps()};
+    th_grant grants[2] = {
+        {.receiver = at("", "boundary").id, .params = th_str("\"of the child\"")},
+        {.receiver = at("", "No Name").id, .params = th_str("1")},
+    };
+    th_outgoing words = {at("local", "peer"), {.body = th_str("it is gone")}};
+    th_process_id id;
+
+    options.grants = grants;
+    options.n_grants = 2;
+    say("spawn ", th_decimal(th_spawn(&options, &id)), " ", id.process);
+    say_caps("was granted ", th_our_caps());
+    options.name = TH_NONE;
+    options.on_exit = (th_on_exit){TH_EXIT_REQUESTS, &words, 1};
+    say("unnamed ", th_decimal(th_spawn(&options, &id)), "", th_str(""));
+    options.name = th_str("again");
+    say("taken ", th_decimal(th_spawn(&options, &id)), "", th_str(""));
+    answer("done");
+}
+
 void th_main(th_slice our)
 {
     static const struct {
         const char *name;
         void (*run)(void);
     } steps[] = {
-        {"process", the_process}, {"requests", requests},
+        {"process", the_process}, {"on-exit", on_exits},
+        {"state", states},        {"caps", caps},
+        {"requests", requests},   {"durable spawns", durable_spawns},
         {"large", large},         {"errors", errors},
         {"self", to_self},        {"chunk awaited", chunk_awaited},
         {"order", order},         {"chunk received", chunk_received},
@@ -314,6 +466,7 @@ void th_main(th_slice our)
         th_message message = th_receive();
 
         if (th_equal(message.body, th_str("end"))) {
+            leave_words();
             return;
         }
         for (unsigned i = 0; i < sizeof steps / sizeof *steps; i++) {

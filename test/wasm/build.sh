@@ -11,7 +11,7 @@ export THOLE_COMPONENT
 mkdir -p "$out"
 
 for guest in echo caller pinger script spin trap deep bomb flood spawnbomb boundary \
-    unavailable burst topic; do
+    misuse burst topic play; do
     "$root/sdk/c/thole-cc" "$here/$guest.c" -o "$out/$guest.wasm"
 done
 

@@ -333,7 +333,17 @@ static void take_outgoing(fake_host *host, uint32_t op, th_wcall *args)
 
 static bool may_wait(uint32_t op)
 {
-    return op == TH_W_SPAWN || op == TH_W_RECEIVE || op >= TH_W_SEND_REQUESTS;
+    switch (op) {
+    case TH_W_PRINT:
+    case TH_W_GET_ON_EXIT:
+    case TH_W_OUR_CAPS:
+    case TH_W_HAS_BLOB:
+    case TH_W_GET_BLOB:
+    case TH_W_LAST_BLOB:
+        return false;
+    default:
+        return true;
+    }
 }
 
 static int fake_call(void *env, uint32_t op, th_wcall *args, th_wcall *reply,

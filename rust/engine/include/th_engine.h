@@ -122,7 +122,8 @@ enum th_wspawn { TH_W_SPAWNED, TH_W_NAME_TAKEN, TH_W_NO_FILE };
  * SEND_RESPONSE   messages[0]
  * AWAIT           messages[0]                      messages[0]
  *
- * `our` is answered by the engine. SPAWN, RECEIVE, the sends and AWAIT may wait.
+ * `our` is answered by the engine. SET_ON_EXIT, those of state, SPAWN, SAVE_CAPS,
+ * DROP_CAPS, RECEIVE, the sends and AWAIT may wait.
  */
 enum th_wop {
     TH_W_PRINT,

@@ -53,21 +53,22 @@ impl wit::Host for Process {
         Ok(on_exit_from_abi(reply.on_exit, &mut reply.messages))
     }
 
-    fn set_on_exit(&mut self, on_exit: wit::OnExit) -> Result<()> {
+    async fn set_on_exit(&mut self, on_exit: wit::OnExit) -> Result<()> {
         let (on_exit, messages) = on_exit_to_abi(on_exit);
-        self.seat.ask(Op::SetOnExit, Call { on_exit, messages, ..Call::default() }).map(drop)
+        let args = Call { on_exit, messages, ..Call::default() };
+        self.seat.wait(Op::SetOnExit, args).await.map(drop)
     }
 
-    fn get_state(&mut self) -> Result<Option<Vec<u8>>> {
-        Ok(text_of(&mut self.seat.ask(Op::GetState, Call::default())?))
+    async fn get_state(&mut self) -> Result<Option<Vec<u8>>> {
+        Ok(text_of(&mut self.seat.wait(Op::GetState, Call::default()).await?))
     }
 
-    fn set_state(&mut self, bytes: Vec<u8>) -> Result<()> {
-        self.seat.ask(Op::SetState, with_text(bytes)).map(drop)
+    async fn set_state(&mut self, bytes: Vec<u8>) -> Result<()> {
+        self.seat.wait(Op::SetState, with_text(bytes)).await.map(drop)
     }
 
-    fn clear_state(&mut self) -> Result<()> {
-        self.seat.ask(Op::ClearState, Call::default()).map(drop)
+    async fn clear_state(&mut self) -> Result<()> {
+        self.seat.wait(Op::ClearState, Call::default()).await.map(drop)
     }
 
     async fn spawn(
@@ -99,12 +100,12 @@ impl wit::Host for Process {
         })
     }
 
-    fn save_capabilities(&mut self, caps: Vec<wit::Capability>) -> Result<()> {
-        self.seat.ask(Op::SaveCaps, with_caps(caps)).map(drop)
+    async fn save_capabilities(&mut self, caps: Vec<wit::Capability>) -> Result<()> {
+        self.seat.wait(Op::SaveCaps, with_caps(caps)).await.map(drop)
     }
 
-    fn drop_capabilities(&mut self, caps: Vec<wit::Capability>) -> Result<()> {
-        self.seat.ask(Op::DropCaps, with_caps(caps)).map(drop)
+    async fn drop_capabilities(&mut self, caps: Vec<wit::Capability>) -> Result<()> {
+        self.seat.wait(Op::DropCaps, with_caps(caps)).await.map(drop)
     }
 
     fn our_capabilities(&mut self) -> Result<Vec<wit::Capability>> {

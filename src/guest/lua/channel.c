@@ -4,6 +4,7 @@
 #include "guest/lua/lua_error.h"
 #include "guest/lua/message.h"
 #include "guest/lua/owner.h"
+#include "guest/lua/question.h"
 #include "guest/lua/request_api.h"
 #include "guest/lua/time_api.h"
 

@@ -106,6 +106,29 @@ static int encode(lua_State *L)
     return push_text(L, lua);
 }
 
+void th_json_push_text(lua_State *L, int index, const char *what)
+{
+    th_lua *lua = th_lua_self(L, what);
+    th_json_work work = work_of(lua);
+    th_buf *term;
+    th_err err = th_message_encode(L, lua, index, &term);
+
+    if (err == TH_INVALID) {
+        luaL_error(L, "%s has no form in JSON: %s", what, th_buf_text(&lua->why));
+    }
+    if (err == TH_OK) {
+        th_buf_clear(&lua->json);
+        err = th_term_to_json_in(&work, &lua->json, th_buf_slice(term));
+    }
+    if (err == TH_INVALID) {
+        luaL_error(L, "%s has no form in JSON: %s", what, work.error.what);
+    }
+    if (err != TH_OK) {
+        luaL_error(L, "%s: the memory limit is reached", what);
+    }
+    push_text(L, lua);
+}
+
 int th_json_open(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"decode", decode},

@@ -129,6 +129,7 @@ static int process_events(lua_State *L)
     th_lua *lua = th_lua_self(L, "process.events");
 
     th_channel_push(L, lua, &lua->events);
+    th_process_set_hears_stop(lua->process, true);
     return 1;
 }
 

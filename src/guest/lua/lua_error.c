@@ -1,5 +1,7 @@
 #include "guest/lua/lua_error.h"
 
+#include "guest/lua/parcel.h"
+
 #include <stdarg.h>
 
 static int error_index(lua_State *L);
@@ -20,7 +22,7 @@ static const th_class error_class = {TH_SLOT_ERROR, "error", NULL, meta};
 void th_lua_wrap_error(lua_State *L, const char *kind)
 {
     luaL_checkstack(L, 6, NULL);
-    th_object_new(L, &error_class, sizeof(th_object), TH_ERROR_VALUES);
+    th_object_new(L, &error_class, sizeof(th_object), TH_ERROR_SLOTS);
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, TH_ERROR_MESSAGE);
     lua_pushstring(L, kind);
@@ -33,7 +35,7 @@ void th_lua_wrap_error(lua_State *L, const char *kind)
 
 void th_lua_push_blank_error(lua_State *L)
 {
-    th_object_new(L, &error_class, sizeof(th_object), TH_ERROR_VALUES);
+    th_object_new(L, &error_class, sizeof(th_object), TH_ERROR_SLOTS);
 }
 
 void th_lua_push_error(lua_State *L, const char *kind, const char *format, ...)
@@ -58,6 +60,22 @@ void th_lua_wrap_failure(lua_State *L, th_err err)
 {
     th_lua_wrap_error(L, th_reason_of(err)->lua_kind);
     set_retryable(L, err);
+    lua_pushstring(L, th_reason_of(err)->name);
+    lua_setiuservalue(L, -2, TH_ERROR_REASON);
+}
+
+void th_lua_error_keep(lua_State *L, const char *name)
+{
+    luaL_checkstack(L, 4, NULL);
+    if (lua_getiuservalue(L, -2, TH_ERROR_REQUEST) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_createtable(L, 0, 4);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, -4, TH_ERROR_REQUEST);
+    }
+    lua_insert(L, -2);
+    lua_setfield(L, -2, name);
+    lua_pop(L, 1);
 }
 
 void th_lua_push_reason(lua_State *L, th_err err, th_slice text)
@@ -185,15 +203,50 @@ static int error_stack(lua_State *L)
     return push_value(L, TH_ERROR_WHERE);
 }
 
-/* What the request that failed was, if one did; request_api.c says what. */
-static int error_original(lua_State *L)
+static int error_reason(lua_State *L)
+{
+    return push_value(L, TH_ERROR_REASON);
+}
+
+/* What the request that failed had, if one did; request_api.c says what. */
+static int push_kept(lua_State *L, const char *name)
 {
     th_object_check(L, 1, &error_class);
-    if (lua_getiuservalue(L, 1, TH_ERROR_DETAILS) == LUA_TTABLE) {
-        lua_getfield(L, -1, "original");
-        return 1;
+    if (lua_getiuservalue(L, 1, TH_ERROR_REQUEST) != LUA_TTABLE) {
+        lua_pushnil(L);
+    } else {
+        lua_getfield(L, -1, name);
     }
-    lua_pushnil(L);
+    return 1;
+}
+
+static int error_original(lua_State *L)
+{
+    return push_kept(L, "original");
+}
+
+static int error_target(lua_State *L)
+{
+    return push_kept(L, "target");
+}
+
+static int error_context(lua_State *L)
+{
+    return push_kept(L, "context");
+}
+
+/* A string, or it is that of a request or Reply. */
+static int error_blob(lua_State *L)
+{
+    const th_parcel *parcel;
+
+    push_kept(L, "blob");
+    parcel = th_parcel_test(L, -1);
+    if (parcel != NULL) {
+        th_parcel_push_blob(L, parcel);
+    } else if (lua_type(L, -1) != LUA_TSTRING) {
+        lua_pushnil(L);
+    }
     return 1;
 }
 
@@ -202,7 +255,9 @@ static const struct {
     lua_CFunction function;
 } own[] = {{"kind", error_kind},           {"message", error_message},
            {"retryable", error_retryable}, {"details", error_details},
-           {"stack", error_stack},         {"original", error_original}};
+           {"stack", error_stack},         {"original", error_original},
+           {"reason", error_reason},       {"target", error_target},
+           {"context", error_context},     {"blob", error_blob}};
 
 static int error_index(lua_State *L)
 {
@@ -321,7 +376,7 @@ static int errors_wrap(lua_State *L)
     to_message(L, 5);
     lua_concat(L, 3);
     th_lua_wrap_error(L, "");
-    for (int value = TH_ERROR_KIND; is_error && value <= TH_ERROR_WHERE; value++) {
+    for (int value = TH_ERROR_KIND; is_error && value <= TH_ERROR_SLOTS; value++) {
         lua_getiuservalue(L, 1, value);
         lua_setiuservalue(L, -2, value);
     }

@@ -16,12 +16,15 @@
 
 /* User values of an error object. */
 enum {
-    TH_ERROR_MESSAGE = 1, /* a string */
-    TH_ERROR_KIND,        /* a string; "" when unknown */
-    TH_ERROR_RETRYABLE,   /* a boolean or nil */
-    TH_ERROR_DETAILS,     /* a table or nil */
-    TH_ERROR_WHERE,       /* a string: "file:line:" */
-    TH_ERROR_VALUES = TH_ERROR_WHERE,
+    TH_ERROR_MESSAGE = 1,             /* a string */
+    TH_ERROR_KIND,                    /* a string; "" when unknown */
+    TH_ERROR_RETRYABLE,               /* a boolean or nil */
+    TH_ERROR_DETAILS,                 /* a table or nil */
+    TH_ERROR_WHERE,                   /* a string: "file:line:" */
+    TH_ERROR_VALUES = TH_ERROR_WHERE, /* those that cross to other processes */
+    TH_ERROR_REASON,                  /* a string: the reason's name; or nil */
+    TH_ERROR_REQUEST,                 /* nil, or a table: what th_lua_error_keep kept */
+    TH_ERROR_SLOTS = TH_ERROR_REQUEST,
 };
 
 /* Push an error of @kind; @format as of lua_pushfstring. */
@@ -41,6 +44,12 @@ void th_lua_push_reason(lua_State *L, th_err err, th_slice text);
 
 /* Push nil and an error with the kind of @err's reason; returns 2. */
 int th_lua_fail(lua_State *L, th_err err, const char *format, ...);
+
+/*
+ * The value on top, which is popped, is what was sent with the request that failed, or
+ * for it: "original" (the body), "target", "context", "blob". Below it is the error.
+ */
+void th_lua_error_keep(lua_State *L, const char *name);
 
 /* Is there an error object at @index? */
 bool th_lua_is_error(lua_State *L, int index);

@@ -1,6 +1,7 @@
 #include "guest/lua/lua_guest.h"
 
 #include "base/slab.h"
+#include "guest/lua/keeping.h"
 #include "guest/lua/lua_error.h"
 #include "guest/lua/message.h"
 #include "guest/lua/owner.h"
@@ -275,6 +276,9 @@ static void drop(th_process *self)
         th_msg_unref(th_container_of(ready, th_task, link)->msg);
     }
     th_msg_unref(lua->msg_in_hand);
+    th_caps_unref(lua->caps_in_hand);
+    th_on_exit_unref(lua->on_exit_in_hand);
+    th_keep_deinit(lua);
     th_copier_deinit(&lua->copier);
     th_json_pool_deinit(&lua->json_pool);
     th_buf_deinit(&lua->json);

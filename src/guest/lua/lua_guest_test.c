@@ -20,6 +20,7 @@ static void holds_within(const char *text, size_t memory_bytes_max)
 
         th_lua_app_open(&app, seed, 1 + seed % 2);
         app.limits.memory_bytes_max = memory_bytes_max;
+        app.keeps_late = seed > 2;
         th_lua_app_play(&app, text);
         line = strstr(th_buf_text(&app.ended), "app:main ");
         if (line == NULL || strncmp(line, "app:main ok", 11) != 0) {
@@ -120,30 +121,38 @@ TEST(lua_guest, ping_pong_through_listen)
           "end\n");
 }
 
+APP(a_blob_goes_along_without_being_read)
 APP(a_message_is_handed_to_the_task_that_waits)
 APP(a_payload_is_forwarded_as_its_value)
 APP(a_processs_own_channels_are_only_received_from)
 APP(a_request_and_its_response_by_messages)
+APP(a_request_is_forwarded_as_it_is)
 APP(a_request_is_passed_on)
+APP(a_request_to_oneself_is_answered_by_another_task)
+APP(a_spawn_gives_rights_and_a_public_process_takes_all)
 APP(a_supervisor_restarts_its_children)
 APP(a_terminated_process_runs_no_further)
 APP(a_topic_has_one_channel_and_keeps_what_came_before)
 APP(a_wait_inside_nested_coroutines_suspends_the_whole_task)
 APP(an_event_loop_of_the_specification)
 APP(cancel_asks_first_and_ends_at_the_deadline)
+APP(capabilities_are_issued_sent_and_checked)
 APP(channels_hand_values_over_in_order)
 APP(errors_behave_like_their_message)
+APP(errors_say_what_was_sent)
 APP(exit_tells_result_and_error)
 APP(link_events_come_only_when_asked_for)
 APP(links_carry_failure_and_monitors_only_tell)
 APP(method_run_main_or_the_function_itself)
 APP(names_find_processes)
+APP(on_exit_is_set_told_and_carried_out)
 APP(requests_are_answered)
 APP(require_gives_what_is_listed)
 APP(select_waits_for_several)
 APP(send_gives_a_message_for_each_value)
 APP(sends_that_cannot_arrive_say_why)
 APP(spawn_is_refused_with_a_reason)
+APP(state_is_there_in_the_next_life)
 APP(the_chunk_may_need_a_process)
 APP(time_and_durations)
 APP(values_cross_unchanged)

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/slab.h"
+#include "guest/lua/keeping.h"
 #include "guest/lua/owner.h"
 #include "guest/lua/request_api.h"
 #include "guest/lua/time_api.h"
@@ -250,6 +251,9 @@ static void dispatch(th_lua *lua, th_delivery *in)
         break;
     case TH_ITEM_TIMER:
         th_time_fired(lua, in->alarm);
+        break;
+    case TH_ITEM_JOB:
+        th_keep_came(lua, in->job);
         break;
     default:
         th_assert(false); /* nothing else is ever started here */

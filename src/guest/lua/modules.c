@@ -1,12 +1,15 @@
 #include "guest/lua/modules.h"
 
+#include "guest/lua/capability_api.h"
 #include "guest/lua/channel.h"
 #include "guest/lua/json.h"
+#include "guest/lua/life_api.h"
 #include "guest/lua/logger.h"
 #include "guest/lua/lua_error.h"
 #include "guest/lua/owner.h"
 #include "guest/lua/process_api.h"
 #include "guest/lua/request_api.h"
+#include "guest/lua/state_api.h"
 #include "guest/lua/time_api.h"
 
 /*
@@ -20,11 +23,13 @@ typedef struct module {
 
 static const module modules[] = {
     {"json", th_json_open}, {"logger", th_logger_open},
-    {"time", th_time_open}, {"channel", NULL},
-    {"process", NULL},      {"errors", NULL},
-    {"request", NULL},      {"string", NULL},
-    {"table", NULL},        {"math", NULL},
-    {"utf8", NULL},         {"coroutine", NULL},
+    {"time", th_time_open}, {"capability", th_capability_open},
+    {"life", th_life_open}, {"state", th_state_open},
+    {"channel", NULL},      {"process", NULL},
+    {"errors", NULL},       {"request", NULL},
+    {"string", NULL},       {"table", NULL},
+    {"math", NULL},         {"utf8", NULL},
+    {"coroutine", NULL},
 };
 
 static const module *find(th_slice name)

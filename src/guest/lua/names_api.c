@@ -56,7 +56,8 @@ static int names_register(lua_State *L)
         lua_pushboolean(L, 1);
         return 1;
     }
-    return fail(L, err, name.at);
+    return err == TH_DENIED ? th_process_fail_control(L, lua, err, 2)
+                            : fail(L, err, name.at);
 }
 
 static int names_lookup(lua_State *L)

@@ -45,6 +45,8 @@ struct th_lua {
     th_list letters;    /* th_letter.held */
     th_letter *in_hand; /* being read by a binding; also in `letters` */
     th_msg *msg_in_hand;
+    th_caps *caps_in_hand;
+    th_on_exit *on_exit_in_hand;
     th_pid peer;    /* whose text stands in TH_SLOT_PEER; none at first */
     const void *to; /* the text in TH_SLOT_TO, which is the PID text of ... */
     th_pid to_pid;
@@ -57,6 +59,8 @@ struct th_lua {
     th_buf json;                   /* the text */
     lua_Integer numbers;           /* the last number given to a holding or task */
     unsigned weak_count, weak_max; /* holdings in TH_SLOT_WEAK, and when to look */
+    size_t parcels_bytes, parcels_bytes_max; /* the same of what parcels hold */
+    struct th_keeping *keeping; /* owned: what it has made durable, NULL at first */
 
     /* Mail. */
     struct th_topic **topics;    /* owned: buckets, NULL at first */

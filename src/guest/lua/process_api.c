@@ -12,35 +12,17 @@
 
 /* --- Texts -------------------------------------------------------------------- */
 
-typedef struct search {
-    th_pid pid;
-    th_ident found;
-} search;
-
-static bool is_found(void *context, const th_process_info *info)
-{
-    search *one = context;
-
-    if (th_pid_eq(info->ident.pid, one->pid)) {
-        one->found = info->ident;
-        th_blob_ref(one->found.name);
-        return false;
-    }
-    return true;
-}
-
 bool th_process_push_pid(lua_State *L, th_lua *lua, th_pid pid)
 {
     th_kernel *kernel = th_process_kernel(lua->process);
-    search one = {.pid = pid};
+    th_ident found;
 
-    th_kernel_each(kernel, is_found, &one);
-    if (one.found.entry == NULL) {
+    if (th_kernel_ident(kernel, pid, &found) != TH_OK) {
         return false;
     }
     th_buf_clear(&lua->scratch);
-    th_kernel_pid_text(kernel, &one.found, &lua->scratch);
-    th_blob_unref(one.found.name);
+    th_kernel_pid_text(kernel, &found, &lua->scratch);
+    th_blob_unref(found.name);
     lua_pushlstring(L, th_buf_text(&lua->scratch), lua->scratch.bytes);
     return true;
 }
@@ -65,6 +47,43 @@ static int process_id(lua_State *L)
 
 /* --- What is done to others --------------------------------------------------- */
 
+/* Is it one of the node itself? */
+static bool is_node_process(th_lua *lua, th_pid pid)
+{
+    th_ident found;
+    bool is_node;
+
+    if (th_kernel_ident(th_process_kernel(lua->process), pid, &found) != TH_OK) {
+        return false;
+    }
+    is_node = found.entry->package_number == 0;
+    th_blob_unref(found.name);
+    return is_node;
+}
+
+int th_process_fail_control(lua_State *L, th_lua *lua, th_err err, int argument)
+{
+    const char *name = lua_tostring(L, argument);
+    th_id_error error;
+    th_pid pid;
+
+    if (err != TH_DENIED) {
+        return th_process_fail(L, err, argument);
+    }
+    if (th_process_resolve(lua->process, th_slice_str(name), &pid, &error) == TH_OK &&
+        is_node_process(lua, pid)) {
+        return th_lua_fail(L, err,
+                           "not allowed: the process belongs to the node itself: %s",
+                           name);
+    }
+    return th_lua_fail(L, err,
+                       "not permitted: the process is of another package and no child "
+                       "of this one; it takes a capability of it with params "
+                       "\"control\", by request_capabilities of this entry, "
+                       "grant_capabilities of the other's, or `thole grant`: %s",
+                       name);
+}
+
 typedef th_err operation(th_process *self, th_pid target);
 
 static int operate(lua_State *L, operation *operate_on, const char *what)
@@ -86,7 +105,7 @@ static int operate(lua_State *L, operation *operate_on, const char *what)
                            (int)th_process_limits(lua->process)->ties_max);
     }
     if (err != TH_OK) {
-        return th_process_fail(L, err, 1);
+        return th_process_fail_control(L, lua, err, 1);
     }
     lua_pushboolean(L, 1);
     return 1;
@@ -179,7 +198,7 @@ static int process_cancel(lua_State *L)
     err = th_process_cancel(lua->process, target, when.ns, when.enforced, when.reason);
     th_checkpoint();
     if (err != TH_OK) {
-        return th_process_fail(L, err, 1);
+        return th_process_fail_control(L, lua, err, 1);
     }
     lua_pushboolean(L, 1);
     return 1;

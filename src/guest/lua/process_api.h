@@ -25,12 +25,23 @@ bool th_process_push_pid(lua_State *L, th_lua *lua, th_pid pid);
 /* Push nil and an error about the process at @argument; returns 2. */
 int th_process_fail(lua_State *L, th_err err, int argument);
 
+/* The same for a refusal to end, cancel or link it, or to give it a name. */
+int th_process_fail_control(lua_State *L, th_lua *lua, th_err err, int argument);
+
+/* What a refused send says, behind it the target's text. */
+#define TH_DENIED_TEXT                                                                 \
+    "not permitted: this process has no messaging capability of its target; it gets "  \
+    "one by request_capabilities of its own entry, by grant_capabilities or public "   \
+    "of "                                                                              \
+    "the target's, from the target in a message, or by `thole grant`"
+
 /* The same for a value that the process named @name would get as JSON and cannot. */
-#define TH_NO_FORM_TEXT "a value without a form in JSON cannot go to a Wasm process"
+#define TH_NO_FORM_TEXT "a value without a form in JSON can only go to a Lua process"
 int th_process_fail_value(lua_State *L, const char *name);
 
 /* send_api.c, listen_api.c, spawn_api.c, names_api.c: parts of the module. */
 int th_process_api_send(lua_State *L);
+int th_process_api_spawn_with(lua_State *L); /* life.spawn */
 extern const luaL_Reg th_listen_functions[], th_spawn_functions[], th_names_functions[];
 
 #endif

@@ -6,23 +6,15 @@
 #include "guest/lua/message.h"
 #include "guest/lua/owner.h"
 #include "guest/lua/process_api.h"
-#include "guest/lua/time_api.h"
+#include "guest/lua/question.h"
 
 #define CALL_NS (5 * TH_S) /* the timeout of a call that gives none */
 
-/*
- * Both records outlive the calls that make them: an ask until its reply was read, a
- * question until it is answered or garbage.
- */
+/* It outlives the call that makes it, until its reply was read. */
 typedef struct ask {
     th_holding holding;
     th_task *waiter; /* a call; NULL: the reply goes to request.replies() */
 } ask;
-
-typedef struct question {
-    th_holding holding;
-    th_msg *msg; /* held */
-} question;
 
 typedef struct handle {
     th_object object;
@@ -32,7 +24,8 @@ enum {
     HANDLE_CONTEXT = 1,
     HANDLE_BODY,
     HANDLE_TARGET, /* as the caller wrote it */
-    HANDLE_VALUES = HANDLE_TARGET,
+    HANDLE_BLOB,   /* a string, or whose blob it was */
+    HANDLE_VALUES = HANDLE_BLOB,
 };
 
 static const th_class handle_class = {TH_SLOT_ASK, "request handle", NULL, NULL};
@@ -43,116 +36,6 @@ static void release_ask(th_lua *lua, th_holding *holding)
 
     (void)lua;
     th_slab_free(one, sizeof *one);
-}
-
-static void release_question(th_lua *lua, th_holding *holding)
-{
-    question *one = th_container_of(holding, question, holding);
-
-    (void)lua;
-    th_msg_unref(one->msg);
-    th_slab_free(one, sizeof *one);
-}
-
-/* --- Arguments ---------------------------------------------------------------- */
-
-typedef struct options {
-    int64_t timeout_ns; /* 0: none */
-    bool inherits;
-    question *inherited;     /* NULL: none */
-    th_slice metadata, blob; /* borrowed from the options' table */
-    bool has_metadata;
-} options;
-
-/* Push field @name of the table at @at, by no metamethod. */
-static int push_option(lua_State *L, int at, const char *name)
-{
-    lua_pushstring(L, name);
-    return lua_rawget(L, at);
-}
-
-/* The string in a field; it stays on the stack, for @out borrows it. */
-static bool read_text(lua_State *L, int at, const char *name, th_slice *out)
-{
-    int type = push_option(L, at, name);
-
-    if (type != LUA_TNIL && type != LUA_TSTRING) {
-        luaL_error(L, "option '%s' must be a string, not a %s", name,
-                   lua_typename(L, type));
-    }
-    if (type == LUA_TSTRING) {
-        out->at = lua_tolstring(L, -1, &out->bytes);
-    }
-    return type == LUA_TSTRING;
-}
-
-static question *test_question(lua_State *L, int index);
-
-/* The options at @at, the top of the stack; two values are left above it. */
-static void read_options(lua_State *L, int at, int64_t timeout_ns, options *out)
-{
-    *out = (options){.timeout_ns = timeout_ns};
-    if (lua_isnil(L, at)) {
-        lua_settop(L, at + 2);
-        return;
-    }
-    luaL_checktype(L, at, LUA_TTABLE);
-    if (push_option(L, at, "timeout") != LUA_TNIL) {
-        if (th_duration_read(L, -1, 1, &out->timeout_ns) != TH_OK ||
-            out->timeout_ns <= 0) {
-            luaL_error(L, "option 'timeout' must be a duration above 0");
-        }
-    }
-    push_option(L, at, "inherit");
-    out->inherits = lua_toboolean(L, -1);
-    out->inherited = test_question(L, -1);
-    lua_pop(L, 2);
-    out->has_metadata = read_text(L, at, "metadata", &out->metadata);
-    read_text(L, at, "blob", &out->blob);
-}
-
-/*
- * The body at @index into *parts: bytes for a string, else a term. Refuses: INVALID,
- * QUOTA, as th_message_encode.
- */
-static th_err read_body(lua_State *L, th_lua *lua, int index, th_msg_parts *parts)
-{
-    th_buf *term;
-    th_err err;
-
-    if (lua_type(L, index) == LUA_TSTRING) {
-        parts->format = TH_FORMAT_BYTES;
-        parts->body.at = lua_tolstring(L, index, &parts->body.bytes);
-        return TH_OK;
-    }
-    err = th_message_encode(L, lua, index, &term);
-    if (err == TH_OK) {
-        parts->format = TH_FORMAT_TERM;
-        parts->body = th_buf_slice(term);
-    }
-    return err;
-}
-
-/* Raises nothing. NULL: memory ran out. */
-static th_msg *make(th_msg_parts *parts, const options *with)
-{
-    th_msg *msg = NULL;
-
-    parts->metadata = with->metadata;
-    parts->flags = (uint8_t)((with->inherits ? TH_MSG_INHERIT : 0) |
-                             (with->has_metadata ? TH_MSG_METADATA : 0));
-    parts->expects_s = (uint64_t)((with->timeout_ns + TH_S - 1) / TH_S);
-    if (with->blob.at != NULL) {
-        parts->blob = th_blob_new(with->blob, th_slice_of(NULL, 0));
-        if (parts->blob == NULL) {
-            return NULL;
-        }
-    } else if (with->inherits && with->inherited != NULL) {
-        parts->blob = th_blob_ref(with->inherited->msg->blob);
-    }
-    msg = th_msg_new(parts);
-    th_blob_unref(parts->blob);
-    return msg;
 }
 
 /* --- Sending ------------------------------------------------------------------ */
@@ -167,21 +50,43 @@ static void forget(lua_State *L, th_lua *lua, ask *one)
     th_holding_drop(lua, &one->holding);
 }
 
-/* Push a handle that keeps the context and body, and note it. */
+/* Push what the options say of the blob: a string, whose it is, or nil. */
+static void push_blob_option(lua_State *L)
+{
+    if (!lua_istable(L, 3)) {
+        lua_pushnil(L);
+    } else if (th_options_push(L, 3, "blob") == LUA_TNIL) {
+        lua_pop(L, 1);
+        th_options_push(L, 3, "inherit");
+    }
+}
+
+static void push_context(lua_State *L)
+{
+    if (lua_istable(L, 3)) {
+        th_options_push(L, 3, "context");
+    } else {
+        lua_pushnil(L);
+    }
+}
+
+/* Push a handle that keeps the context and what is sent, and note it. */
 static ask *push_handle(lua_State *L, th_lua *lua, bool is_call)
 {
     ask *one;
 
     luaL_checkstack(L, 8, NULL);
     th_object_new(L, &handle_class, sizeof(handle), HANDLE_VALUES);
-    if (lua_istable(L, 3)) {
-        push_option(L, 3, "context");
-        lua_setiuservalue(L, -2, HANDLE_CONTEXT);
-    }
     lua_pushvalue(L, 2);
     lua_setiuservalue(L, -2, HANDLE_BODY);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, HANDLE_TARGET);
+    if (lua_istable(L, 3)) {
+        push_context(L);
+        lua_setiuservalue(L, -2, HANDLE_CONTEXT);
+        push_blob_option(L);
+        lua_setiuservalue(L, -2, HANDLE_BLOB);
+    }
     one = th_slab_new(sizeof *one);
     if (one == NULL) {
         luaL_error(L, "not enough memory");
@@ -192,19 +97,28 @@ static ask *push_handle(lua_State *L, th_lua *lua, bool is_call)
     return one;
 }
 
-static th_err dispatch(th_lua *lua, const th_ask *spec, const options *with,
-                       th_msg *msg)
+/* The request to inherit from; of a reply there is only the blob to inherit. */
+static th_msg *question_of(const th_options *with)
 {
+    th_msg *msg = with->inherited == NULL ? NULL : th_parcel_msg(with->inherited);
+
+    return msg == NULL || msg->kind != TH_MSG_REQUEST ? NULL : msg;
+}
+
+/* With an answer of its own it only goes on with the chain; else it delegates. */
+static th_err dispatch(th_lua *lua, th_ask *spec, const th_options *with, th_msg *msg)
+{
+    th_msg *question = question_of(with);
     th_request *request;
-    th_pid to = spec->to;
 
     if (spec->tag != NULL) {
+        spec->under = question;
         return th_process_request(lua->process, spec, msg, &request);
     }
-    if (with->inherited != NULL) {
-        return th_process_forward(lua->process, with->inherited->msg, to, msg);
+    if (question != NULL) {
+        return th_process_forward(lua->process, question, spec->to, msg);
     }
-    return th_process_send(lua->process, to, msg);
+    return th_process_send(lua->process, spec->to, msg);
 }
 
 /* A request that expects an answer is refused for want of room in its sender alone. */
@@ -221,42 +135,91 @@ static void fail_send(lua_State *L, const th_lua *lua, th_err err, bool expects)
     }
 }
 
+/* The error on top is told what was sent, and to whom. */
+static void note_original(lua_State *L)
+{
+    luaL_checkstack(L, 6, NULL);
+    lua_pushvalue(L, 1);
+    th_lua_error_keep(L, "target");
+    lua_pushvalue(L, 2);
+    th_lua_error_keep(L, "original");
+    push_context(L);
+    th_lua_error_keep(L, "context");
+    push_blob_option(L);
+    th_lua_error_keep(L, "blob");
+}
+
+/* Where nobody is, it is the requester of what is passed on who is told. */
+static bool find_target(lua_State *L, th_lua *lua, const th_options *with, th_pid *out)
+{
+    const th_msg *question = question_of(with);
+    const char *reason;
+
+    if (th_process_find(L, lua, 1, out)) {
+        return true;
+    }
+    if (question == NULL || th_pid_is_none(question->requester) ||
+        with->timeout_ns > 0) {
+        return false;
+    }
+    lua_getiuservalue(L, -1, TH_ERROR_REASON);
+    reason = lua_tostring(L, -1);
+    if (reason == NULL || strcmp(reason, th_reason_of(TH_NOT_FOUND)->name) != 0) {
+        lua_pop(L, 1);
+        return false;
+    }
+    lua_pop(L, 3);
+    *out = TH_PID_NONE;
+    return true;
+}
+
 /*
- * Read the arguments, make the message and send it. TH_OK: a handle is on top if an
- * answer is expected. Otherwise nil and an error are.
+ * Send the body at 2 to the target at 1, as @with says, whose table is at 3. TH_OK: a
+ * handle is on top if an answer is expected. Otherwise nil and an error are.
  */
-static th_err send(lua_State *L, th_lua *lua, int64_t timeout_ns, bool is_call)
+static th_err send_with(lua_State *L, th_lua *lua, const th_options *with, bool is_call)
 {
     th_msg_parts parts = {.kind = TH_MSG_REQUEST};
     th_ask spec = {.to = TH_PID_NONE};
-    options with;
     th_msg *msg;
     th_err err;
 
-    lua_settop(L, 3);
-    read_options(L, 3, timeout_ns, &with);
-    if (!th_process_find(L, lua, 1, &spec.to)) {
+    if (!find_target(L, lua, with, &spec.to)) {
+        note_original(L);
         return TH_NOT_FOUND;
     }
-    err = read_body(L, lua, 2, &parts);
+    if (with->timeout_ns > 0) {
+        spec.timeout_ns = (uint64_t)with->timeout_ns;
+        spec.tag = push_handle(L, lua, is_call);
+    }
+    err = th_options_body(L, lua, 2, &parts);
     if (err != TH_OK) {
+        if (spec.tag != NULL) {
+            forget(L, lua, spec.tag);
+        }
         th_message_fail(L, lua, err);
         return err;
     }
-    if (with.timeout_ns > 0) {
-        spec.timeout_ns = (uint64_t)with.timeout_ns;
-        spec.tag = push_handle(L, lua, is_call);
-    }
-    msg = make(&parts, &with);
-    err = msg == NULL ? TH_QUOTA : dispatch(lua, &spec, &with, msg);
+    msg = th_options_make(lua, &parts, with);
+    err = msg == NULL ? TH_QUOTA : dispatch(lua, &spec, with, msg);
     if (err != TH_OK) {
         th_msg_unref(msg);
         if (spec.tag != NULL) {
             forget(L, lua, spec.tag);
         }
         fail_send(L, lua, err, spec.tag != NULL);
+        note_original(L);
     }
     return err;
+}
+
+static th_err send(lua_State *L, th_lua *lua, int64_t timeout_ns, bool is_call)
+{
+    th_options with;
+
+    lua_settop(L, 3);
+    th_options_read(L, 3, timeout_ns, &with);
+    return send_with(L, lua, &with, is_call);
 }
 
 static int request_send(lua_State *L)
@@ -270,6 +233,29 @@ static int request_send(lua_State *L)
     if (th_object_test(L, -1, TH_SLOT_ASK) == NULL) {
         lua_pushboolean(L, 1);
     }
+    return 1;
+}
+
+int th_request_forward(lua_State *L, const th_parcel *question)
+{
+    th_lua *lua = th_lua_self(L, "request:forward");
+    th_options with;
+
+    th_options_read(L, 3, 0, &with);
+    if (with.timeout_ns > 0) {
+        return luaL_error(L, "forward takes no timeout: who asked waits, not this "
+                             "process");
+    }
+    if (!with.has_metadata && lua_type(L, 5) == LUA_TSTRING) {
+        with.metadata.at = lua_tolstring(L, 5, &with.metadata.bytes);
+        with.has_metadata = true;
+    }
+    with.inherits = true;
+    with.inherited = question;
+    if (send_with(L, lua, &with, false) != TH_OK) {
+        return 2;
+    }
+    lua_pushboolean(L, 1);
     return 1;
 }
 
@@ -291,7 +277,6 @@ void th_request_arrived(th_lua *lua, th_letter *letter)
 
 enum {
     REPLY_BODY = 1,
-    REPLY_BLOB,
     REPLY_METADATA,
     REPLY_SOURCE,
     REPLY_CONTEXT,
@@ -313,11 +298,6 @@ static int push_field(lua_State *L, int value)
 static int reply_body(lua_State *L)
 {
     return push_field(L, REPLY_BODY);
-}
-
-static int reply_blob(lua_State *L)
-{
-    return push_field(L, REPLY_BLOB);
 }
 
 static int reply_metadata(lua_State *L)
@@ -345,83 +325,96 @@ static int reply_error(lua_State *L)
     return push_field(L, REPLY_ERROR);
 }
 
-static const luaL_Reg reply_methods[] = {
-    {"body", reply_body},         {"blob", reply_blob},
-    {"metadata", reply_metadata}, {"source", reply_source},
-    {"context", reply_context},   {"handle", reply_handle},
-    {"error", reply_error},       {NULL, NULL}};
+static int reply_kind(lua_State *L)
+{
+    push_field(L, REPLY_ERROR);
+    lua_pushstring(L, lua_isnil(L, -1) ? "response" : "error");
+    return 1;
+}
+
+static const luaL_Reg reply_methods[] = {{"kind", reply_kind},
+                                         {"body", reply_body},
+                                         {"metadata", reply_metadata},
+                                         {"source", reply_source},
+                                         {"context", reply_context},
+                                         {"handle", reply_handle},
+                                         {"error", reply_error},
+                                         {"blob", th_parcel_blob},
+                                         {"has_blob", th_parcel_has_blob},
+                                         {"mime", th_parcel_mime},
+                                         {"capabilities", th_parcel_capabilities},
+                                         {"has_capability", th_parcel_has_capability},
+                                         {NULL, NULL}};
 
 static const th_class reply_class = {TH_SLOT_REPLY, "reply", reply_methods, NULL};
 
-static void push_blob(lua_State *L, const th_msg *msg)
-{
-    if (msg->blob == NULL) {
-        lua_pushnil(L);
-    } else {
-        lua_pushlstring(L, msg->blob->at, msg->blob->bytes);
-    }
-}
-
-/* A new object is on top, whose values are nil. */
-static void set_metadata(lua_State *L, const th_msg *msg, int value)
-{
-    th_slice metadata = th_msg_metadata(msg);
-
-    if ((msg->flags & TH_MSG_METADATA) != 0 || metadata.bytes > 0) {
-        lua_pushlstring(L, metadata.at, metadata.bytes);
-        lua_setiuservalue(L, -2, value);
-    }
-}
-
-/* The reply is on top, the handle at @handle. */
-static void set_response(lua_State *L, th_lua *lua, const th_msg *msg)
+/* The reply is on top. */
+static void set_response(lua_State *L, th_lua *lua, th_parcel *reply, th_msg *msg)
 {
     th_message_push_request_body(L, msg);
     lua_setiuservalue(L, -2, REPLY_BODY);
-    if (msg->blob != NULL) {
-        push_blob(L, msg);
-        lua_setiuservalue(L, -2, REPLY_BLOB);
-    }
-    set_metadata(L, msg, REPLY_METADATA);
+    th_question_set_metadata(L, msg, REPLY_METADATA);
     th_message_push_ident(L, lua, &msg->source);
     lua_setiuservalue(L, -2, REPLY_SOURCE);
+    if (msg->blob != NULL || msg->caps != NULL) {
+        th_parcel_hold(L, lua, reply, msg);
+    }
 }
 
-/* Push an error whose original() is the body that was sent. */
+static const char *failure_text(th_err err)
+{
+    switch (err) {
+    case TH_INVALID:
+        return TH_NO_FORM_TEXT;
+    case TH_QUOTA:
+        return "its mailbox is full, or memory is short";
+    case TH_DENIED:
+        return TH_DENIED_TEXT;
+    case TH_NOT_FOUND:
+        return "process not found";
+    default:
+        return th_reason_of(err)->text;
+    }
+}
+
+/* Push an error that says what was sent, and to whom. */
 static void push_failure(lua_State *L, th_err err, int handle_at)
 {
-    const th_reason *reason = th_reason_of(err);
+    static const struct {
+        int value;
+        const char *name;
+    } kept[] = {{HANDLE_BODY, "original"},
+                {HANDLE_TARGET, "target"},
+                {HANDLE_CONTEXT, "context"},
+                {HANDLE_BLOB, "blob"}};
 
     lua_getiuservalue(L, handle_at, HANDLE_TARGET);
-    lua_pushfstring(L, "%s: %s",
-                    err == TH_INVALID ? TH_NO_FORM_TEXT
-                    : err == TH_QUOTA ? "its mailbox is full, or memory is short"
-                                      : reason->text,
-                    lua_tostring(L, -1));
+    lua_pushfstring(L, "%s: %s", failure_text(err), lua_tostring(L, -1));
     lua_remove(L, -2);
     th_lua_wrap_failure(L, err);
-    lua_createtable(L, 0, 1);
-    lua_getiuservalue(L, handle_at, HANDLE_BODY);
-    lua_setfield(L, -2, "original");
-    lua_setiuservalue(L, -2, TH_ERROR_DETAILS);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+        lua_getiuservalue(L, handle_at, kept[i].value);
+        th_lua_error_keep(L, kept[i].name);
+    }
 }
 
 void th_reply_push(lua_State *L, th_lua *lua, th_letter *letter)
 {
     ask *one = th_request_tag(letter->request);
     th_msg *response = th_request_response(letter->request);
+    th_parcel *reply;
     int handle_at;
 
     luaL_checkstack(L, 10, NULL);
     th_holding_push(L, &one->holding);
     handle_at = lua_gettop(L);
-    th_object_new(L, &reply_class, sizeof(th_object), REPLY_VALUES);
+    reply = th_object_new(L, &reply_class, sizeof *reply, REPLY_VALUES);
     lua_pushvalue(L, handle_at);
     lua_setiuservalue(L, -2, REPLY_HANDLE);
     lua_getiuservalue(L, handle_at, HANDLE_CONTEXT);
     lua_setiuservalue(L, -2, REPLY_CONTEXT);
     if (response != NULL) {
-        set_response(L, lua, response);
+        set_response(L, lua, reply, response);
     } else {
         push_failure(L, th_request_reason(letter->request), handle_at);
         lua_setiuservalue(L, -2, REPLY_ERROR);
@@ -466,171 +459,6 @@ static int request_replies(lua_State *L)
 
     th_channel_push(L, lua, &lua->replies);
     return 1;
-}
-
-/* --- Questions ---------------------------------------------------------------- */
-
-typedef struct question_object {
-    th_object object;
-    question *question;  /* NULL: nothing is held */
-    int64_t deadline_ns; /* monotonic, 0: none */
-    bool expects;
-} question_object;
-
-enum {
-    QUESTION_BODY = 1,
-    QUESTION_METADATA,
-    QUESTION_SOURCE,
-    QUESTION_VALUES = QUESTION_SOURCE,
-};
-
-static const th_class question_class;
-
-static question *test_question(lua_State *L, int index)
-{
-    const question_object *object = th_object_test(L, index, TH_SLOT_QUESTION);
-
-    return object == NULL ? NULL : object->question;
-}
-
-static int push_part(lua_State *L, int value)
-{
-    th_object_check(L, 1, &question_class);
-    lua_getiuservalue(L, 1, value);
-    return 1;
-}
-
-static int question_body(lua_State *L)
-{
-    return push_part(L, QUESTION_BODY);
-}
-
-static int question_metadata(lua_State *L)
-{
-    return push_part(L, QUESTION_METADATA);
-}
-
-static int question_source(lua_State *L)
-{
-    return push_part(L, QUESTION_SOURCE);
-}
-
-static int question_blob(lua_State *L)
-{
-    const question_object *object = th_object_check(L, 1, &question_class);
-
-    if (object->question == NULL) {
-        lua_pushnil(L);
-    } else {
-        push_blob(L, object->question->msg);
-    }
-    return 1;
-}
-
-static int question_expects(lua_State *L)
-{
-    const question_object *object = th_object_check(L, 1, &question_class);
-
-    lua_pushboolean(L, object->expects);
-    return 1;
-}
-
-/* How long its requester still waits: a Duration, or nil. */
-static int question_deadline(lua_State *L)
-{
-    const question_object *object = th_object_check(L, 1, &question_class);
-    th_lua *lua = th_lua_self(L, "request:deadline");
-
-    if (object->deadline_ns == 0) {
-        lua_pushnil(L);
-    } else {
-        th_duration_push(L, object->deadline_ns - th_process_now(lua->process).ns);
-    }
-    return 1;
-}
-
-static int fail_answer(lua_State *L, th_err err)
-{
-    switch (err) {
-    case TH_NOT_FOUND:
-        return th_lua_fail(L, err, "nobody waits for an answer");
-    case TH_TIMED_OUT:
-        return th_lua_fail(L, err, "it is answered already, or too late");
-    case TH_QUOTA:
-        return th_lua_fail(L, err,
-                           "the requester's mailbox has no room for the answer");
-    case TH_INVALID:
-        return th_lua_fail(L, err, TH_NO_FORM_TEXT);
-    default:
-        return th_lua_fail(L, err, "%s", th_reason_of(err)->text);
-    }
-}
-
-/* request:answer(body, {blob=, metadata=}) */
-static int question_answer(lua_State *L)
-{
-    const question_object *object = th_object_check(L, 1, &question_class);
-    th_lua *lua = th_lua_self(L, "request:answer");
-    th_msg_parts parts = {.kind = TH_MSG_RESPONSE};
-    options with;
-    th_msg *msg;
-    th_err err;
-
-    lua_settop(L, 3);
-    read_options(L, 3, 0, &with);
-    if (object->question == NULL) {
-        return fail_answer(L, TH_NOT_FOUND);
-    }
-    err = read_body(L, lua, 2, &parts);
-    if (err != TH_OK) {
-        return th_message_fail(L, lua, err);
-    }
-    msg = make(&parts, &with);
-    err = msg == NULL ? TH_QUOTA
-                      : th_process_respond(lua->process, object->question->msg, msg);
-    if (err != TH_OK) {
-        th_msg_unref(msg);
-        return fail_answer(L, err);
-    }
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-static const luaL_Reg question_methods[] = {
-    {"body", question_body},         {"blob", question_blob},
-    {"metadata", question_metadata}, {"source", question_source},
-    {"expects", question_expects},   {"deadline", question_deadline},
-    {"answer", question_answer},     {NULL, NULL}};
-
-static const th_class question_class = {TH_SLOT_QUESTION, "request", question_methods,
-                                        NULL};
-
-void th_question_push(lua_State *L, th_lua *lua, th_msg **taken)
-{
-    const th_msg *msg = *taken;
-    bool expects = !th_pid_is_none(msg->requester);
-    question_object *object;
-
-    luaL_checkstack(L, 8, NULL);
-    object = th_object_new(L, &question_class, sizeof *object, QUESTION_VALUES);
-    object->expects = expects;
-    object->deadline_ns = msg->deadline_ns;
-    th_message_push_request_body(L, msg);
-    lua_setiuservalue(L, -2, QUESTION_BODY);
-    set_metadata(L, msg, QUESTION_METADATA);
-    th_message_push_ident(L, lua, &msg->source);
-    lua_setiuservalue(L, -2, QUESTION_SOURCE);
-    if (expects || msg->blob != NULL) {
-        question *one = th_slab_new(sizeof *one);
-
-        if (one == NULL) {
-            luaL_error(L, "not enough memory");
-        }
-        one->msg = th_take(taken);
-        th_holding_add(lua, &one->holding, release_question);
-        object->question = one;
-        th_holding_anchor_weak(L, lua, &one->holding);
-    }
 }
 
 static int request_listen(lua_State *L)

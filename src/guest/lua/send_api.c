@@ -144,9 +144,7 @@ int th_process_fail(lua_State *L, th_err err, int argument)
     case TH_EXISTS:
         return th_lua_fail(L, err, "it exists already: %s", name);
     case TH_DENIED:
-        return th_lua_fail(L, err,
-                           "not allowed: the process belongs to the node itself: %s",
-                           name);
+        return th_lua_fail(L, err, TH_DENIED_TEXT ": %s", name);
     default:
         return th_lua_fail(L, err, "%s: %s", th_reason_of(err)->text, name);
     }

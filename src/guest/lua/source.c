@@ -45,8 +45,6 @@ void th_holding_push(lua_State *L, const th_holding *holding)
     lua_remove(L, -2);
 }
 
-static void collect_weak(lua_State *L, th_lua *lua);
-
 static void count_weak(lua_State *L, th_lua *lua, th_holding *holding)
 {
     if (!holding->is_weak) {
@@ -54,7 +52,7 @@ static void count_weak(lua_State *L, th_lua *lua, th_holding *holding)
         lua->weak_count++;
     }
     if (lua->weak_count > (lua->weak_max == 0 ? WEAK_MIN : lua->weak_max)) {
-        collect_weak(L, lua);
+        th_holding_collect(L, lua);
     }
 }
 
@@ -64,7 +62,7 @@ void th_holding_anchor_weak(lua_State *L, th_lua *lua, th_holding *holding)
     count_weak(L, lua, holding);
 }
 
-static void collect_weak(lua_State *L, th_lua *lua)
+void th_holding_collect(lua_State *L, th_lua *lua)
 {
     TH_LIST_EACH(node, &lua->holdings)
     {

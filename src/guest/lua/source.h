@@ -50,6 +50,9 @@ void th_holding_push(lua_State *L, const th_holding *holding);
  */
 void th_holding_weaken(lua_State *L, th_lua *lua, th_holding *holding);
 
+/* Give back all that went, without waiting for the occasion. May raise. */
+void th_holding_collect(lua_State *L, th_lua *lua);
+
 /* --- Letters ------------------------------------------------------------------ */
 
 typedef enum th_letter_kind {

@@ -34,6 +34,11 @@ static th_run run(th_process *self)
     native_state *native = th_process_state(self);
     th_delivery what;
 
+    if (native->program->slice != NULL) {
+        th_run result = native->program->slice(self, native->state);
+
+        return native->ended ? TH_RUN_ENDED : result;
+    }
     if (native->program->woken != NULL) {
         native->program->woken(self, native->state);
     }

@@ -26,6 +26,12 @@ typedef struct th_native {
     /* It runs, perhaps because it was poked; NULL: pokes mean nothing to it. */
     void (*woken)(th_process *self, void *state);
 
+    /*
+     * In place of the two above, for a program that chooses when it takes what came
+     * (th_process_next): one slice, as th_guest.run. Its end it says itself.
+     */
+    th_run (*slice)(th_process *self, void *state);
+
     /* Give back the state; NULL: the process ended before its first slice. */
     void (*drop)(th_process *self, void *state);
 

@@ -59,6 +59,21 @@ static void put_pair(th_buf *out)
     th_term_put_tag(out, TH_TERM_TRUE);
 }
 
+/* Answers with what it was given, and with one of its own. */
+static void give_caps(th_process *self, th_msg *question)
+{
+    th_claim own = {TH_SLICE("peer:test:local"), TH_SLICE("\"peer's\"")};
+    th_caps *caps = th_process_claim(self, &own, 1);
+    th_msg_parts parts = {.kind = TH_MSG_RESPONSE,
+                          .format = TH_FORMAT_BYTES,
+                          .body = TH_SLICE("yours"),
+                          .caps = caps};
+
+    T_EQ(th_caps_count(caps), 1);
+    respond(self, question, th_msg_new(&parts));
+    th_caps_unref(caps);
+}
+
 static void act(th_process *self, th_msg *msg, th_slice body)
 {
     th_auto_buf pair = TH_BUF_INIT;
@@ -68,6 +83,8 @@ static void act(th_process *self, th_msg *msg, th_slice body)
         respond(self, msg,
                 message(TH_MSG_RESPONSE, TH_FORMAT_BYTES, TH_SLICE("here"),
                         "the chunk"));
+    } else if (th_slice_is(body, "caps")) {
+        give_caps(self, msg);
     } else if (th_slice_is(body, "term")) {
         respond(self, msg,
                 message(TH_MSG_RESPONSE, TH_FORMAT_TERM, th_buf_slice(&pair), NULL));
@@ -92,6 +109,17 @@ static void act(th_process *self, th_msg *msg, th_slice body)
     }
 }
 
+static void say_caps(th_wasm_actor *actor, const char *who, const th_caps *caps)
+{
+    for (size_t i = 0; i < th_caps_count(caps); i++) {
+        const th_cap *cap = th_caps_at(caps, i);
+
+        th_wasm_actor_say(actor, "%s got capability: %.*s %.*s\n", who,
+                          TH_FMT(th_issuer_id(th_cap_issuer(cap))),
+                          TH_FMT(th_cap_params(cap)));
+    }
+}
+
 static void peer(th_process *self, th_wasm_actor *actor, th_delivery *in)
 {
     th_slice body, blob;
@@ -109,6 +137,12 @@ static void peer(th_process *self, th_wasm_actor *actor, th_delivery *in)
                           (in->msg->flags & TH_MSG_INHERIT) != 0 ? "; inherit" : "",
                           th_pid_is_none(in->msg->requester) ? "" : "; answerable");
     }
+    say_caps(actor, "peer", in->msg->caps);
+    if ((in->msg->flags & TH_MSG_EXPECTS) == 0 && th_pid_is_none(in->msg->requester) &&
+        th_slice_is(body, "echo")) {
+        th_msg_unref(in->msg); /* last words */
+        return;
+    }
     act(self, in->msg, body);
     th_msg_unref(in->msg);
 }
@@ -125,8 +159,9 @@ static void mortal(th_process *self, th_wasm_actor *actor, th_delivery *in)
 /* --- Who asks ---------------------------------------------------------------------------- */
 
 static const char *const steps[] = {
-    "process",        "requests", "large", "errors",   "self",  "chunk awaited",
-    "chunk received", "one ways", "order", "forwards", "terms", "spawns",
+    "process",  "on-exit", "state",         "caps",           "requests", "large",
+    "errors",   "self",    "chunk awaited", "chunk received", "one ways", "order",
+    "forwards", "terms",   "spawns",        "durable spawns",
 };
 
 #define STEPS (sizeof steps / sizeof *steps)
@@ -158,6 +193,7 @@ static void asker(th_process *self, th_wasm_actor *actor, th_delivery *in)
             th_wasm_actor_say(actor, "asker got: %.*s; blob %.*s\n",
                               TH_FMT(th_msg_body(answer)),
                               TH_FMT(th_blob_slice(answer->blob)));
+            say_caps(actor, "asker", answer->caps);
         }
         th_request_free(self, in->request);
     }
@@ -226,14 +262,14 @@ TEST(wasm_boundary, every_function_does_what_the_script_says)
     }
 }
 
-/* --- What is not there yet -------------------------------------------------------------------- */
+/* --- Misuse --------------------------------------------------------------------------------- */
 
 static const char *wanted;
 
 static void wants(th_process *self, th_wasm_actor *actor, th_delivery *in)
 {
     if (in == NULL) {
-        th_wasm_actor_ask(self, "unavailable", th_slice_str(wanted), TH_SLICE(""), 9);
+        th_wasm_actor_ask(self, "misuse", th_slice_str(wanted), TH_SLICE(""), 9);
         return;
     }
     th_wasm_actor_say(actor, "told: %s\n",
@@ -241,18 +277,18 @@ static void wants(th_process *self, th_wasm_actor *actor, th_delivery *in)
     th_request_free(self, in->request);
 }
 
-TEST(wasm_boundary, what_cannot_be_done_ends_the_guest_with_its_name)
+TEST(wasm_boundary, what_cannot_be_done_ends_the_guest_with_a_text_that_says_why)
 {
     static const char *const all[][2] = {
-        {"set-state", "set-state is not available in this version of thole"},
-        {"set-on-exit", "set-on-exit other than `none` is not available"},
-        {"save-capabilities", "save-capabilities is not available"},
-        {"spawn on-exit", "spawn with an on-exit other than `none` is not available"},
-        {"spawn capabilities", "spawn with capabilities of its own is not available"},
-        {"spawn grant", "spawn with a grant other than"},
+        {"set-state", "set-state: nothing is kept here: give the node a home"},
+        {"set-on-exit", "set-on-exit: nothing is kept here: give the node a home"},
+        {"on-exit target", "set-on-exit: a target of its on-exit is no address"},
+        {"on-exit bytes", "set-on-exit: the requests of its on-exit have more than "},
+        {"save", "the params of the capabilities of one call have more than"},
+        {"spawn capabilities", "a list of 5000 capabilities: at most 4096"},
         {"spawn name", "`No Name` is no name for a process"},
-        {"send capabilities", "handing on capabilities is not available"},
-        {"respond capabilities", "handing on capabilities is not available"},
+        {"send capabilities", "the params of the capabilities of one call"},
+        {"respond capabilities", "the params of the capabilities of one call"},
         {"await self", "send-and-await-response to itself would wait for ever"},
         {"await nothing", "of a request that expects no response"},
         {"long address", "a part of a target's address has more than 255 bytes"},
@@ -263,11 +299,11 @@ TEST(wasm_boundary, what_cannot_be_done_ends_the_guest_with_its_name)
 
         wanted = all[i][0];
         th_wasm_stage_open(&stage, 1, 1);
-        th_wasm_stage_spawn(&stage, th_wasm_stage_guest(&stage, "unavailable"),
-                            "unavailable");
+        stage.keeps_nothing = true;
+        th_wasm_stage_spawn(&stage, th_wasm_stage_guest(&stage, "misuse"), "misuse");
         th_wasm_stage_spawn(&stage, th_wasm_stage_actor(&stage, "asker", wants), NULL);
         T_TRUE(th_wasm_stage_run(&stage));
-        th_wasm_stage_saw(&stage, "unavailable ended failed ");
+        th_wasm_stage_saw(&stage, "misuse ended failed ");
         th_wasm_stage_saw(&stage, all[i][1]);
         th_wasm_stage_saw(&stage, "told: died\n");
         th_wasm_stage_close(&stage);

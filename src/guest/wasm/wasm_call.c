@@ -6,48 +6,13 @@
 
 /*
  * The host of a process: what each function of kinode:process/standard does.
- *
- * What belongs to a later version is not there: where none of it can be, the honest
- * answer is given (no state is kept, no capabilities are held), and the rest ends the
- * guest with a text that says which function it was.
  */
-
-static int unavailable(th_wbuf *trap, const char *what)
-{
-    return th_wasm_trap(trap, TH_WASM_UNAVAILABLE, what);
-}
 
 bool th_wasm_one_message(th_wcall *reply)
 {
     reply->messages.ptr = calloc(1, sizeof *reply->messages.ptr);
     reply->messages.len = reply->messages.ptr != NULL;
     return reply->messages.ptr != NULL;
-}
-
-/* Is @issuer this process? */
-static bool is_self(const th_wasm_process *self, const th_waddr *issuer)
-{
-    char unique[TH_UNIQUE_BYTES];
-    th_address own;
-
-    th_kernel_address(th_process_kernel(self->process), th_process_ident(self->process),
-                      &own, unique);
-    return th_slice_eq(th_slice_of(issuer->process.ptr, issuer->process.len),
-                       own.process) &&
-           th_slice_eq(th_slice_of(issuer->package.ptr, issuer->package.len),
-                       own.package) &&
-           th_slice_eq(th_slice_of(issuer->publisher.ptr, issuer->publisher.len),
-                       own.publisher);
-}
-
-bool th_wasm_has_own_caps(const th_wasm_process *self, const th_wcaps *caps)
-{
-    for (size_t i = 0; i < caps->len; i++) {
-        if (is_self(self, &caps->ptr[i].issuer)) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* --- One operation each ------------------------------------------------------------------ */
@@ -71,11 +36,13 @@ static int give_blob(const th_blob *blob, th_wcall *reply, th_wbuf *trap)
     return TH_W_READY;
 }
 
-/* Go on with receive or send-and-await-response. */
 static int go_on(th_wasm_process *self, th_wcall *reply, th_wbuf *trap)
 {
-    return th_wasm_mail_look(self) ? th_wasm_mail_answer(self, reply, trap)
-                                   : TH_W_PENDING;
+    if (!th_wasm_mail_look(self)) {
+        return TH_W_PENDING;
+    }
+    return self->waits == TH_WASM_WAITS_SAVED ? th_wasm_save_answer(self, reply, trap)
+                                              : th_wasm_mail_answer(self, reply, trap);
 }
 
 static int await(th_wasm_process *self, th_wcall *args, th_wcall *reply, th_wbuf *trap)
@@ -87,33 +54,38 @@ static int await(th_wasm_process *self, th_wcall *args, th_wcall *reply, th_wbuf
 
 /* --- The table ------------------------------------------------------------------------------ */
 
-/* What is not about messages. */
+/* What is kept of it. Those that change it may have to wait. */
+static int call_kept(th_wasm_process *self, enum th_wop op, th_wcall *args,
+                     th_wcall *reply, th_wbuf *trap)
+{
+    switch (op) {
+    case TH_W_GET_ON_EXIT:
+        return th_wasm_get_on_exit(self, reply, trap);
+    case TH_W_SET_ON_EXIT:
+        return th_wasm_set_on_exit(self, args, trap);
+    case TH_W_GET_STATE:
+    case TH_W_SET_STATE:
+    case TH_W_CLEAR_STATE:
+        return th_wasm_state(self, op, args, trap);
+    case TH_W_SPAWN:
+        return th_wasm_spawn(self, args, reply, trap);
+    case TH_W_SAVE_CAPS:
+    case TH_W_DROP_CAPS:
+        return th_wasm_hold_caps(self, op, &args->caps, trap);
+    case TH_W_OUR_CAPS:
+        return th_wasm_our_caps(self, reply, trap);
+    default:
+        return th_wasm_trap(trap, "the node does not know this function");
+    }
+}
+
+/* What was submitted may be done already, as always in simulation. */
 static int call_process(th_wasm_process *self, enum th_wop op, th_wcall *args,
                         th_wcall *reply, th_wbuf *trap)
 {
-    switch (op) {
-    case TH_W_PRINT:
-        return print(self, args);
-    case TH_W_SET_ON_EXIT:
-        return args->on_exit == TH_W_NONE
-                   ? TH_W_READY
-                   : unavailable(trap, "set-on-exit other than `none`");
-    case TH_W_SET_STATE:
-        return unavailable(trap, "set-state");
-    case TH_W_SAVE_CAPS:
-        return args->caps.len == 0 ? TH_W_READY
-                                   : unavailable(trap, "save-capabilities");
-    case TH_W_SPAWN:
-        return th_wasm_spawn(self, args, reply, trap);
-    case TH_W_GET_ON_EXIT: /* none */
-    case TH_W_GET_STATE:   /* none */
-    case TH_W_CLEAR_STATE: /* nothing */
-    case TH_W_DROP_CAPS:   /* nothing */
-    case TH_W_OUR_CAPS:    /* none */
-        return TH_W_READY;
-    default:
-        return unavailable(trap, "a function that the node does not know");
-    }
+    int answer = call_kept(self, op, args, reply, trap);
+
+    return answer == TH_W_PENDING ? go_on(self, reply, trap) : answer;
 }
 
 static int call(void *env, uint32_t op, th_wcall *args, th_wcall *reply, th_wbuf *trap)
@@ -121,6 +93,8 @@ static int call(void *env, uint32_t op, th_wcall *args, th_wcall *reply, th_wbuf
     th_wasm_process *self = env;
 
     switch ((enum th_wop)op) {
+    case TH_W_PRINT:
+        return print(self, args);
     case TH_W_RECEIVE:
         self->waits = TH_WASM_WAITS_MAIL;
         return go_on(self, reply, trap);

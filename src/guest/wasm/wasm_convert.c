@@ -108,6 +108,19 @@ bool th_wasm_put_address(const th_kernel *kernel, const th_ident *who, th_waddr 
     return put_parts(parts.node, parts.process, parts.package, parts.publisher, out);
 }
 
+th_err th_wasm_put_address_text(th_slice text, th_waddr *out)
+{
+    th_id_error error;
+    th_address parts;
+
+    if (th_address_decode(&parts, text, true, &error) != TH_OK) {
+        return TH_INVALID;
+    }
+    return put_parts(parts.node, parts.process, parts.package, parts.publisher, out)
+               ? TH_OK
+               : TH_QUOTA;
+}
+
 static bool put_target(const th_msg *sent, th_waddr *out)
 {
     th_slice parts[4];
@@ -118,14 +131,16 @@ static bool put_target(const th_msg *sent, th_waddr *out)
 
 /* --- From a guest ---------------------------------------------------------------------- */
 
-th_msg *th_wasm_msg_new(th_msg_kind kind, th_wmsg *from, th_slice topic, th_blob *blob)
+th_msg *th_wasm_msg_new(th_msg_kind kind, th_wmsg *from, th_slice topic,
+                        const th_wasm_freight *freight)
 {
     th_msg_parts parts = {.kind = kind,
                           .format = TH_FORMAT_BYTES,
                           .expects_s = from->expects_s,
                           .topic = topic,
                           .body = slice_of(&from->body),
-                          .blob = blob};
+                          .blob = freight->blob,
+                          .caps = freight->caps};
     th_msg *made;
 
     parts.flags = (uint8_t)((from->has_expects ? TH_MSG_EXPECTS : 0) |
@@ -162,6 +177,44 @@ bool th_wasm_names_topic(const th_wmsg *message, th_buf *topic)
     }
     th_buf_put(topic, text.at, text.bytes);
     return !topic->failed;
+}
+
+/* --- Capabilities, to a guest ----------------------------------------------------------- */
+
+/* Issuers of this node have no node in their id. */
+static bool put_issuer(const th_kernel *kernel, const th_cap *cap, th_waddr *out)
+{
+    th_slice id = th_issuer_id(th_cap_issuer(cap));
+
+    return th_wasm_put_address_text(id, out) == TH_OK &&
+           (out->node.len > 0 ||
+            th_wasm_buf(&out->node, th_slice_str(th_kernel_node(kernel))));
+}
+
+th_err th_wasm_put_caps(const th_kernel *kernel, const th_caps *caps, th_wcaps *out)
+{
+    size_t count = th_caps_count(caps);
+
+    if (count == 0) {
+        return TH_OK;
+    }
+    out->ptr = calloc(count, sizeof *out->ptr);
+    if (out->ptr == NULL) {
+        return TH_QUOTA;
+    }
+    for (size_t i = 0; i < count; i++) {
+        const th_cap *cap = th_caps_at(caps, i);
+
+        if (!th_cap_is_valid(cap)) {
+            continue;
+        }
+        out->len++;
+        if (!put_issuer(kernel, cap, &out->ptr[out->len - 1].issuer) ||
+            !th_wasm_buf(&out->ptr[out->len - 1].params, th_cap_params(cap))) {
+            return TH_QUOTA;
+        }
+    }
+    return TH_OK;
 }
 
 /* --- To a guest ------------------------------------------------------------------------ */
@@ -214,9 +267,10 @@ static bool put_topic(const th_msg *msg, th_wmsg *out)
 }
 
 /* All but whose it is. */
-static th_err put_parts_of(th_msg *msg, th_wmsg *out)
+static th_err put_parts_of(const th_kernel *kernel, th_msg *msg, th_wmsg *out)
 {
     bool is_whole = true;
+    th_err err;
 
     out->kind = msg->kind == TH_MSG_RESPONSE ? TH_W_RESPONSE : TH_W_REQUEST;
     out->inherit = (msg->flags & TH_MSG_INHERIT) != 0;
@@ -228,7 +282,8 @@ static th_err put_parts_of(th_msg *msg, th_wmsg *out)
     } else if (msg->kind == TH_MSG_SEND) {
         is_whole = put_topic(msg, out);
     }
-    return is_whole ? put_body(msg, &out->body) : TH_QUOTA;
+    err = is_whole ? th_wasm_put_caps(kernel, msg->caps, &out->caps) : TH_QUOTA;
+    return err == TH_OK ? put_body(msg, &out->body) : err;
 }
 
 th_err th_wasm_put_msg(const th_kernel *kernel, th_msg *msg, th_wmsg *out)
@@ -236,39 +291,66 @@ th_err th_wasm_put_msg(const th_kernel *kernel, th_msg *msg, th_wmsg *out)
     if (!th_wasm_put_address(kernel, &msg->source, &out->peer)) {
         return TH_QUOTA;
     }
-    return put_parts_of(msg, out);
+    return put_parts_of(kernel, msg, out);
 }
 
-static th_err put_context(const th_request *request, th_wmsg *out)
+static th_err put_context(const th_blob *context, th_wmsg *out)
 {
-    const th_blob *context = th_request_context(request);
-
     out->has_context = context != NULL;
     return th_wasm_buf(&out->context, th_blob_slice(context)) ? TH_OK : TH_QUOTA;
 }
 
-/* It came back: what was sent, to whom, with its blob. */
-static th_err put_error(const th_request *request, th_wmsg *out)
+/* It came back: what was sent, with its blob. */
+static th_err put_returned(const th_kernel *kernel, th_msg *sent, th_err reason,
+                           th_wmsg *out)
+{
+    th_err err = put_parts_of(kernel, sent, out);
+
+    out->is_response = sent->kind == TH_MSG_RESPONSE;
+    out->kind =
+        th_reason_of(reason)->wit_kind == TH_WIT_OFFLINE ? TH_W_OFFLINE : TH_W_TIMEOUT;
+    return err == TH_OK && sent->blob != NULL ? th_wasm_put_blob(sent->blob, out) : err;
+}
+
+static th_err put_error(const th_kernel *kernel, const th_request *request,
+                        th_wmsg *out)
 {
     th_msg *sent = (th_msg *)th_request_original(request); /* shared: its body stays */
-    const th_reason *reason = th_reason_of(th_request_reason(request));
-    th_err err = put_target(sent, &out->peer) ? put_parts_of(sent, out) : TH_QUOTA;
 
-    out->kind = reason->wit_kind == TH_WIT_OFFLINE ? TH_W_OFFLINE : TH_W_TIMEOUT;
-    if (err == TH_OK && sent->blob != NULL) {
-        err = th_wasm_put_blob(sent->blob, out);
-    }
-    return err;
+    return put_target(sent, &out->peer)
+               ? put_returned(kernel, sent, th_request_reason(request), out)
+               : TH_QUOTA;
 }
 
 th_err th_wasm_put_reply(const th_kernel *kernel, const th_request *request,
                          th_wmsg *out)
 {
     th_msg *response = th_request_response(request);
-    th_err err = response == NULL ? put_error(request, out)
+    th_err err = response == NULL ? put_error(kernel, request, out)
                                   : th_wasm_put_msg(kernel, response, out);
 
-    return err == TH_OK ? put_context(request, out) : err;
+    return err == TH_OK ? put_context(th_request_context(request), out) : err;
+}
+
+th_err th_wasm_put_failed(const th_kernel *kernel, th_msg *response, const th_ident *to,
+                          th_wmsg *out)
+{
+    return th_wasm_put_address(kernel, to, &out->peer)
+               ? put_returned(kernel, response, TH_QUOTA, out)
+               : TH_QUOTA;
+}
+
+th_err th_wasm_put_sys(const th_kernel *kernel, th_msg *msg, const th_blob *context,
+                       th_wmsg *out)
+{
+    th_err err;
+
+    if (!put_parts(th_slice_str(th_kernel_node(kernel)), TH_SLICE("kernel"),
+                   TH_SLICE("distro"), TH_SLICE("sys"), &out->peer)) {
+        return TH_QUOTA;
+    }
+    err = put_parts_of(kernel, msg, out);
+    return err == TH_OK ? put_context(context, out) : err;
 }
 
 th_err th_wasm_put_blob(const th_blob *blob, th_wmsg *out)

@@ -57,11 +57,15 @@ th_blob *th_wasm_take_blob(th_wbuf *from, th_slice mime);
 #define TH_WASM_METADATA_BYTES_MAX 4096
 bool th_wasm_names_topic(const th_wmsg *message, th_buf *topic);
 
-/*
- * What a guest sends. @topic and @blob are shared, not taken; @blob may be NULL.
- * NULL: no memory.
- */
-th_msg *th_wasm_msg_new(th_msg_kind kind, th_wmsg *from, th_slice topic, th_blob *blob);
+/* What a message carries beside its bytes; shared, not taken; each may be NULL. */
+typedef struct th_wasm_freight {
+    th_blob *blob;
+    th_caps *caps;
+} th_wasm_freight;
+
+/* What a guest sends. @topic is shared, not taken. NULL: no memory. */
+th_msg *th_wasm_msg_new(th_msg_kind kind, th_wmsg *from, th_slice topic,
+                        const th_wasm_freight *freight);
 
 /*
  * What a guest receives: a message; the end of a request; a blob by itself. What is
@@ -73,6 +77,20 @@ th_err th_wasm_put_msg(const th_kernel *kernel, th_msg *msg, th_wmsg *out);
 th_err th_wasm_put_reply(const th_kernel *kernel, const th_request *request,
                          th_wmsg *out);
 th_err th_wasm_put_blob(const th_blob *blob, th_wmsg *out);
+
+/* A response of its own, which did not reach @to. */
+th_err th_wasm_put_failed(const th_kernel *kernel, th_msg *response, const th_ident *to,
+                          th_wmsg *out);
+
+/* What kernel:distro:sys says; @context may be NULL. */
+th_err th_wasm_put_sys(const th_kernel *kernel, th_msg *msg, const th_blob *context,
+                       th_wmsg *out);
+
+/* An address as it is written, with a node or without, into its parts. */
+th_err th_wasm_put_address_text(th_slice text, th_waddr *out);
+
+/* Those of @caps that are valid; NULL: none. */
+th_err th_wasm_put_caps(const th_kernel *kernel, const th_caps *caps, th_wcaps *out);
 
 /*
  * A value that is to become JSON: that is done at one go, by its sender's slice and by

@@ -248,7 +248,8 @@ static void finish(th_wasm_process *self, int status, th_wend *how)
 
 static bool waits_for_mail(const th_wasm_process *self)
 {
-    return self->waits == TH_WASM_WAITS_MAIL || self->waits == TH_WASM_WAITS_REPLY;
+    return self->waits == TH_WASM_WAITS_MAIL || self->waits == TH_WASM_WAITS_REPLY ||
+           self->waits == TH_WASM_WAITS_SAVED;
 }
 
 static th_run run(th_process *process)
@@ -284,6 +285,7 @@ static void drop(th_process *process)
     th_instance_free(self->instance);
     th_wasm_bell_take_down(self->bell);
     th_wasm_mail_deinit(self);
+    th_wasm_save_deinit(self);
     th_wasm_outbox_free(self->outbox);
     th_buf_deinit(&self->lines[0]);
     th_buf_deinit(&self->lines[1]);
@@ -302,6 +304,7 @@ static size_t memory(const th_process *process)
 }
 
 const th_guest th_guest_wasm = {.name = "wasm",
+                                .is_strict = true,
                                 .parks = false,
                                 .check = check,
                                 .accept = th_wasm_accept,

@@ -486,3 +486,56 @@ TEST(wasm_hostile, when_memory_runs_out_nothing_is_left_behind)
         th_wasm_stage_close(&stage);
     }
 }
+
+/* Everything that a guest can do, to be cut short anywhere. */
+static void give_tasks(th_process *self, th_wasm_actor *actor, th_delivery *in)
+{
+    if (in == NULL) {
+        th_wasm_actor_ask(self, "b",
+                          TH_SLICE("do\n"
+                                   "send our@b:test:local eck to myself\n"
+                                   "send our@c:test:local ebk to C\n"
+                                   "send our@c:test:local ib on to C\n"
+                                   "send our@kernel:distro:sys w "
+                                   "{\"Monitor\":\"c:test:local\"}\n"
+                                   "send our@kernel:distro:sys ec "
+                                   "{\"NotifyStop\":true}\n"
+                                   "state x\n"
+                                   "state\n"
+                                   "exit-words our@c:test:local bye\n"
+                                   "claim save our@b:test:local \"z\"\n"
+                                   "caps\n"
+                                   "respond kb done\n"
+                                   "spawn kid play.wasm restart\n"
+                                   "receive\n"
+                                   "receive"),
+                          TH_SLICE("blob"), 0);
+    }
+    actor->is_over = true;
+}
+
+TEST(wasm_hostile,
+     wherever_memory_runs_out_a_guest_with_much_to_do_leaves_nothing_behind)
+{
+    for (uint64_t n = 0; n < 170; n++) {
+        const th_entry *play;
+
+        th_wasm_stage_open(&stage, 1, 1);
+        play = th_wasm_stage_guest(&stage, "play");
+        th_wasm_stage_spawn(&stage, play, "b");
+        th_wasm_stage_spawn(&stage, play, "c");
+        th_wasm_stage_spawn(&stage, th_wasm_stage_actor(&stage, "tasks", give_tasks),
+                            NULL);
+        while (!stage.actors[1].is_over) {
+            T_TRUE(th_kernel_step(stage.kernel));
+        }
+        th_buf_reserve(&stage.seen, 65536);
+        th_mem_fail_after(n);
+        stage.steps_max = 2000;
+        (void)th_wasm_stage_run(&stage);
+        th_mem_fail_never();
+        stage.steps_max = 100000;
+        T_TRUE(th_wasm_stage_run(&stage));
+        th_wasm_stage_close(&stage);
+    }
+}

@@ -26,6 +26,7 @@ static void add_lua(const char *id, const char *name, const char *text)
                         .publisher = TH_SLICE("local"),
                         .limits = th_limits_default,
                         .guest = &th_guest_lua,
+                        .package_number = stage.package_number,
                         .program = lua_programs[lua_count++]};
     T_EQ(th_kernel_add_entry(stage.kernel, entry), TH_OK);
     th_wasm_stage_spawn(&stage, entry, name);
@@ -158,6 +159,53 @@ TEST(wasm_lua, wasm_asks_lua)
         for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
             th_wasm_stage_saw(&stage, lines[i]);
         }
+        finish();
+    }
+}
+
+/* The guest is test/wasm/play.c, which needs a right also within its package. */
+TEST(wasm_lua, capabilities_blobs_and_last_words_cross_both_ways)
+{
+    static const char *const text =
+        "local capability = require('capability')\n"
+        "return function()\n"
+        "  local b, asked = 'b:test:local', request.listen()\n"
+        "  local mine, b_has = capability.new('\"messaging\"'), {}\n"
+        "  -- A response brings them, and a blob with its type.\n"
+        "  local r = assert(request.call(b, 'do\\nrespond kb here', {timeout = "
+        "'5s'}))\n"
+        "  assert(r:body() == 'here' and r:has_blob() and #r:capabilities() == 1)\n"
+        "  assert(r:capabilities()[1].issuer == 'local@b:test:local')\n"
+        "  assert(r:capabilities()[1].params == '\"own\"'\n"
+        "    and r:mime() == 'own/blob')\n"
+        "  assert(not r:has_capability('\"own\"'))\n"
+        "  -- Without a right nothing comes; it is handed on, saved, and used.\n"
+        "  local to_me = 'do\\nsend our@lua:test:local k '\n"
+        "  assert(request.send(b, to_me .. 'too early'))\n"
+        "  assert(request.send(b, 'do\\nclaim save our@lua:test:local  \"messaging\" "
+        "',\n"
+        "    {capabilities = {mine}}))\n"
+        "  assert(request.send(b, to_me .. 'hello'))\n"
+        "  local a = asked:receive()\n"
+        "  assert(a:body() == 'hello' and a:capabilities()[1].params == '\"own\"')\n"
+        "  -- What it gave comes back to it, and what it said at its end comes here.\n"
+        "  assert(request.send(b, 'shown', {blob = 'B', mime = 'text/x',\n"
+        "    capabilities = a:capabilities()}))\n"
+        "  assert(request.send(b, 'do\\nexit-words our@lua:test:local "
+        "farewell\\nend'))\n"
+        "  a = asked:receive()\n"
+        "  assert(a:body() == 'farewell' and not a:expects())\n"
+        "  assert(a:source():find('|test:play|b}', 1, true), a:source())\n"
+        "end";
+
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        th_wasm_stage_open(&stage, seed, 1 + seed % 2);
+        stage.package_number = 1;
+        th_wasm_stage_spawn(&stage, th_wasm_stage_guest(&stage, "play"), "b");
+        add_lua("test:lua", "lua", text);
+        T_TRUE(th_wasm_stage_run(&stage));
+        th_wasm_stage_saw(&stage, "lua ended ok \n");
+        th_wasm_stage_saw(&stage, "got request shown from lua blob B cap b/\"own\"");
         finish();
     }
 }

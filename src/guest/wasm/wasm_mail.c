@@ -83,48 +83,92 @@ void th_wasm_mail_unsave_prompt(th_wasm_process *self, th_wasm_prompt *saved)
     }
 }
 
-/* A message without a blob makes that of the one before it unreachable but as the last. */
-static void set_blob(th_wasm_process *self, th_blob *blob)
+/* What the table says of what has come: the prompt, the blob and the last one. */
+static void settle(th_wasm_process *self, const th_receive_row *row, th_msg *msg,
+                   th_wasm_prompt *saved)
 {
-    th_blob_unref(self->blob);
-    self->blob = th_blob_ref(blob);
-    if (blob != NULL) {
+    if (row->last_blob == TH_BLOB_THEN_THIS) {
         th_blob_unref(self->last_blob);
-        self->last_blob = th_blob_ref(blob);
+        self->last_blob = th_blob_ref(msg->blob);
+    }
+    if (row->blob != TH_BLOB_THEN_KEEP) {
+        th_blob_unref(self->blob);
+        self->blob = row->blob == TH_BLOB_THEN_THIS ? th_blob_ref(msg->blob) : NULL;
+    }
+    if (row->prompt == TH_PROMPT_THIS) {
+        release_prompt(self);
+        self->prompt = th_msg_ref(msg);
+    } else if (row->prompt != TH_PROMPT_KEEP) {
+        restore_prompt(self, saved);
     }
 }
 
 /* --- Letters: what came while it awaited something else ---------------------------------- */
 
-static const th_msg *msg_of(const th_delivery *in)
+/* The message by itself; NULL: a request of its own came back. */
+static th_msg *msg_of(const th_wasm_letter *letter)
 {
-    return in->type == TH_ITEM_MSG ? in->msg : th_request_response(in->request);
+    switch (letter->from) {
+    case TH_WASM_MSG:
+        return letter->msg;
+    case TH_WASM_REPLY:
+        return th_request_response(letter->request);
+    case TH_WASM_NOTE:
+        return letter->note->msg;
+    }
+    return NULL;
 }
 
-static void charge(th_wasm_process *self, const th_delivery *in, int sign)
+static size_t cost_of(const th_wasm_letter *letter)
 {
-    const th_msg *msg = msg_of(in);
-    int64_t cost = msg == NULL ? 0 : (int64_t)th_msg_cost(msg);
+    const th_msg *msg = msg_of(letter);
+    size_t cost = msg == NULL ? 0 : th_msg_cost(msg);
 
-    th_process_charge(self->process, sign * cost, sign);
+    return letter->from == TH_WASM_NOTE ? cost + sizeof *letter->note +
+                                              th_blob_slice(letter->note->context).bytes
+                                        : cost;
 }
 
-static void discard(th_wasm_process *self, const th_delivery *in)
+static void charge(th_wasm_process *self, const th_wasm_letter *letter, int sign)
 {
-    if (in->type == TH_ITEM_MSG) {
-        th_msg_unref(in->msg);
-    } else {
-        th_wasm_prompt *saved = th_request_tag(in->request);
+    size_t cost = cost_of(letter);
 
-        th_wasm_mail_unsave_prompt(self, saved);
-        th_request_free(self->process, in->request);
+    th_process_charge(self->process, sign * (int64_t)cost, sign);
+    if (letter->from == TH_WASM_NOTE) {
+        self->notes_count += (uint32_t)sign;
+        self->notes_bytes += (size_t)sign * cost;
+    }
+}
+
+static void free_note(th_wasm_process *self, th_wasm_note *note)
+{
+    th_wasm_mail_unsave_prompt(self, note->saved);
+    th_msg_unref(note->msg);
+    th_blob_unref(note->context);
+    th_blob_unref(note->to.name);
+    th_slab_free(note, sizeof *note);
+}
+
+static void discard(th_wasm_process *self, const th_wasm_letter *letter)
+{
+    switch (letter->from) {
+    case TH_WASM_MSG:
+        th_msg_unref(letter->msg);
+        break;
+    case TH_WASM_REPLY:
+        th_wasm_mail_unsave_prompt(self, th_request_tag(letter->request));
+        th_request_free(self->process, letter->request);
+        break;
+    case TH_WASM_NOTE:
+        free_note(self, letter->note);
+        break;
     }
 }
 
 static bool grow(th_wasm_process *self)
 {
     uint32_t room = self->letters_room == 0 ? 8 : self->letters_room * 2;
-    th_delivery *grown = th_calloc(room, sizeof *grown);
+    th_wasm_letter *grown = th_calloc(room, sizeof *grown);
 
     if (grown == NULL) {
         return false;
@@ -139,19 +183,21 @@ static bool grow(th_wasm_process *self)
     return true;
 }
 
-static bool keep(th_wasm_process *self, const th_delivery *in)
+/* Takes it in any case. */
+static bool keep(th_wasm_process *self, th_wasm_letter letter)
 {
     if (self->letters_count == self->letters_room && !grow(self)) {
-        discard(self, in);
+        discard(self, &letter);
         return false;
     }
+    letter.was_kept = true;
     self->letters[(self->letters_first + self->letters_count++) % self->letters_room] =
-        *in;
-    charge(self, in, 1);
+        letter;
+    charge(self, &letter, 1);
     return true;
 }
 
-static bool pop(th_wasm_process *self, th_delivery *out)
+static bool pop(th_wasm_process *self, th_wasm_letter *out)
 {
     if (self->letters_count == 0) {
         return false;
@@ -166,34 +212,125 @@ static bool pop(th_wasm_process *self, th_delivery *out)
     return true;
 }
 
+/* --- Notes: what does not come from the mailbox ------------------------------------------ */
+
+/* As for open requests, which these stand for. */
+static bool has_room(const th_wasm_process *self, const th_wasm_letter *note)
+{
+    const th_limits *limits = th_process_limits(self->process);
+    size_t cost = cost_of(note);
+
+    return self->notes_count < limits->requests_max &&
+           cost <= limits->mailbox_bytes_max &&
+           self->notes_bytes <= limits->mailbox_bytes_max - cost &&
+           !th_kernel_is_short(th_process_kernel(self->process));
+}
+
+static bool make_note(const th_wasm_note *from, th_wasm_letter *out)
+{
+    *out = (th_wasm_letter){.from = TH_WASM_NOTE, .note = th_slab_new(sizeof *from)};
+    if (out->note == NULL) {
+        return false;
+    }
+    *out->note = *from;
+    return true;
+}
+
+static void drop_note(th_wasm_process *self, const th_wasm_note *from)
+{
+    th_wasm_mail_unsave_prompt(self, from->saved);
+    th_msg_unref(from->msg);
+    th_blob_unref(from->context);
+    th_blob_unref(from->to.name);
+}
+
+th_err th_wasm_mail_note(th_wasm_process *self, const th_wasm_note *from,
+                         bool is_awaited)
+{
+    th_wasm_letter letter;
+
+    if (from->msg == NULL || !make_note(from, &letter)) {
+        drop_note(self, from);
+        return TH_QUOTA;
+    }
+    if (is_awaited) {
+        self->in_hand = letter;
+        self->has_in_hand = true;
+        return TH_OK;
+    }
+    if (!has_room(self, &letter)) {
+        discard(self, &letter);
+        return TH_QUOTA;
+    }
+    return keep(self, letter) ? TH_OK : TH_QUOTA;
+}
+
 /* --- Looking ------------------------------------------------------------------------------ */
 
-static bool is_awaited(const th_wasm_process *self, const th_delivery *in)
+/* False: it is nothing for the guest, or it is starved. */
+static bool take_event(th_wasm_process *self, const th_event *event,
+                       th_wasm_letter *out)
+{
+    th_wasm_note note = {.kind = TH_RECEIVED_NOTICE};
+
+    if (!th_wasm_sys_tells(self, event, &note)) {
+        return false;
+    }
+    if (make_note(&note, out)) {
+        return true;
+    }
+    drop_note(self, &note);
+    self->is_starved = true;
+    return false;
+}
+
+static bool take(th_wasm_process *self, const th_delivery *in, th_wasm_letter *out)
+{
+    switch (in->type) {
+    case TH_ITEM_MSG:
+        *out = (th_wasm_letter){.from = TH_WASM_MSG, .msg = in->msg};
+        return true;
+    case TH_ITEM_REPLY:
+        *out = (th_wasm_letter){.from = TH_WASM_REPLY, .request = in->request};
+        return true;
+    case TH_ITEM_EVENT:
+        return take_event(self, in->event, out);
+    case TH_ITEM_JOB:
+        self->is_saved = true;
+        return false;
+    default:
+        th_assert(false); /* it sets no timers */
+        return false;
+    }
+}
+
+static bool is_awaited(const th_wasm_process *self, const th_wasm_letter *letter)
 {
     return self->waits == TH_WASM_WAITS_MAIL ||
-           (in->type == TH_ITEM_REPLY && in->request == self->awaited);
+           (self->waits == TH_WASM_WAITS_REPLY && letter->from == TH_WASM_REPLY &&
+            letter->request == self->awaited);
 }
 
 bool th_wasm_mail_look(th_wasm_process *self)
 {
+    th_wasm_letter letter;
     th_delivery in;
 
-    if (self->has_in_hand || self->is_starved) {
+    if (self->has_in_hand || self->is_saved || self->is_starved) {
         return true;
     }
     if (self->waits == TH_WASM_WAITS_MAIL && pop(self, &self->in_hand)) {
         return self->has_in_hand = true;
     }
     while (th_process_next(self->process, &in)) {
-        if (in.type == TH_ITEM_EVENT) {
-            continue; /* a cancel takes effect by itself; there is nothing else to tell */
-        }
-        th_assert(in.type == TH_ITEM_MSG || in.type == TH_ITEM_REPLY);
-        if (is_awaited(self, &in)) {
-            self->in_hand = in;
+        if (!take(self, &in, &letter)) {
+            if (self->is_saved || self->is_starved) {
+                return true;
+            }
+        } else if (is_awaited(self, &letter)) {
+            self->in_hand = letter;
             return self->has_in_hand = true;
-        }
-        if (!keep(self, &in)) {
+        } else if (!keep(self, letter)) {
             return self->is_starved = true;
         }
     }
@@ -202,36 +339,81 @@ bool th_wasm_mail_look(th_wasm_process *self)
 
 /* --- Answering ------------------------------------------------------------------------------ */
 
+static bool has_blob(const th_msg *msg)
+{
+    return msg != NULL && msg->blob != NULL;
+}
+
+/* What a message that was kept brought may be forgotten by now: it is named anew. */
+static void give(th_wasm_process *self, const th_wasm_letter *letter)
+{
+    th_msg *msg = letter->from == TH_WASM_NOTE ? NULL : msg_of(letter);
+
+    if (letter->was_kept && msg != NULL && msg->caps != NULL) {
+        th_process_given(self->process, msg->caps);
+    }
+}
+
 static th_err take_msg(th_wasm_process *self, th_msg *msg, th_wmsg *out)
 {
+    bool is_question = !th_pid_is_none(msg->requester);
     th_err err;
 
-    set_blob(self, msg->blob);
+    settle(self,
+           th_prompt_receive(is_question ? TH_RECEIVED_QUESTION : TH_RECEIVED_NOTICE,
+                             has_blob(msg)),
+           msg, NULL);
     err = th_wasm_put_msg(th_process_kernel(self->process), msg, out);
-    if (th_pid_is_none(msg->requester)) {
-        th_msg_unref(msg);
-        return err;
-    }
-    release_prompt(self);
-    self->prompt = msg;
+    th_msg_unref(msg);
     return err;
 }
 
 static th_err take_reply(th_wasm_process *self, th_request *request, th_wmsg *out)
 {
-    const th_msg *response = th_request_response(request);
+    th_msg *response = th_request_response(request);
+    const th_receive_row *row =
+        th_prompt_receive(response == NULL ? TH_RECEIVED_ERROR : TH_RECEIVED_RESPONSE,
+                          has_blob(response));
     th_err err;
 
-    set_blob(self, response == NULL ? NULL : response->blob);
+    settle(self, row, response, th_request_tag(request));
     err = th_wasm_put_reply(th_process_kernel(self->process), request, out);
-    restore_prompt(self, th_request_tag(request));
     th_request_free(self->process, request);
     return err;
 }
 
+static th_err take_note(th_wasm_process *self, th_wasm_note *note, th_wmsg *out)
+{
+    th_received kind = (th_received)note->kind;
+    const th_kernel *kernel = th_process_kernel(self->process);
+    th_err err = kind == TH_RECEIVED_RESPONSE_FAILED
+                     ? th_wasm_put_failed(kernel, note->msg, &note->to, out)
+                     : th_wasm_put_sys(kernel, note->msg, note->context, out);
+
+    settle(self, th_prompt_receive(kind, has_blob(note->msg)), note->msg,
+           th_take(&note->saved));
+    free_note(self, note);
+    return err;
+}
+
+static th_err take_letter(th_wasm_process *self, const th_wasm_letter *letter,
+                          th_wmsg *out)
+{
+    give(self, letter);
+    switch (letter->from) {
+    case TH_WASM_MSG:
+        return take_msg(self, letter->msg, out);
+    case TH_WASM_REPLY:
+        return take_reply(self, letter->request, out);
+    case TH_WASM_NOTE:
+        return take_note(self, letter->note, out);
+    }
+    return TH_INVALID;
+}
+
 int th_wasm_mail_answer(th_wasm_process *self, th_wcall *reply, th_wbuf *trap)
 {
-    th_delivery in = self->in_hand;
+    th_wasm_letter letter = self->in_hand;
     th_err err;
 
     self->waits = TH_WASM_WAITS_NOT;
@@ -241,11 +423,10 @@ int th_wasm_mail_answer(th_wasm_process *self, th_wcall *reply, th_wbuf *trap)
     }
     self->has_in_hand = false;
     if (!th_wasm_one_message(reply)) {
-        discard(self, &in);
+        discard(self, &letter);
         return th_wasm_trap(trap, TH_WASM_NO_MEMORY);
     }
-    err = in.type == TH_ITEM_MSG ? take_msg(self, in.msg, reply->messages.ptr)
-                                 : take_reply(self, in.request, reply->messages.ptr);
+    err = take_letter(self, &letter, reply->messages.ptr);
     if (err == TH_INVALID) {
         return th_wasm_trap(trap, "it was sent a value that has no form in JSON");
     }
@@ -254,15 +435,15 @@ int th_wasm_mail_answer(th_wasm_process *self, th_wcall *reply, th_wbuf *trap)
 
 void th_wasm_mail_deinit(th_wasm_process *self)
 {
-    th_delivery in;
+    th_wasm_letter letter;
     th_list *node;
 
     self->is_ending = true;
     if (self->has_in_hand) {
         discard(self, &self->in_hand);
     }
-    while (pop(self, &in)) {
-        discard(self, &in);
+    while (pop(self, &letter)) {
+        discard(self, &letter);
     }
     release_prompt(self);
     while ((node = th_list_pop(&self->prompts)) != NULL) { /* of requests still open */

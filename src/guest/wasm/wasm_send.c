@@ -6,25 +6,21 @@
 #include <stdlib.h>
 
 /*
- * What a process sends: requests, in their four kinds, and responses.
- *
- *   expects  inherit  prompt
- *   yes      any      any     its answer comes to this process
- *   no       yes      yes     its answer goes to who asked for the prompt
- *   no       no       any     nobody answers it
- *   no       yes      no      likewise
+ * What a process sends: requests and responses, as the tables of core/prompt.h say.
  *
  * What nobody answers and nobody takes is lost in silence (text 000): the kernel counts
- * it. A node out of reach sends it back.
+ * it. A node out of reach sends it back, and a response that finds no room comes back,
+ * too, with the request that it answers.
  *
- * A request of the third row whose metadata is an object with a "topic" is a message on
- * that topic: so a Lua process that listens gets what it could get from its like. To a
- * Wasm process it is the request that it was, metadata and all.
+ * A request that nobody is to answer and whose metadata is an object with a "topic" is a
+ * message on that topic: so a Lua process that listens gets what it could get from its
+ * like. To a Wasm process it is the request that it was, metadata and all.
  */
 
 /* A request on its way out. */
 typedef struct outgoing {
     th_wmsg *message;
+    const th_request_row *row; /* what it is */
     th_wasm_target target;
     th_pid to;
     th_err found; /* OK, or why there is nobody */
@@ -59,40 +55,65 @@ static th_err resolve(th_wasm_process *self, const th_wasm_target *target, th_pi
     return err == TH_INVALID ? TH_NOT_FOUND : err;
 }
 
-/* The blob that goes along: its own, or that of the current message, or of the prompt. */
+static th_blob *take_explicit_blob(th_wmsg *message)
+{
+    th_slice mime = th_slice_of(NULL, 0);
+
+    if (message->has_mime) {
+        mime = th_slice_of(message->mime.len == 0 ? "" : (char *)message->mime.ptr,
+                           message->mime.len);
+    }
+    return th_wasm_take_blob(&message->blob, mime);
+}
+
+/* The blob that goes along. False: no memory. */
 static bool take_blob(th_wasm_process *self, th_wmsg *message, th_blob **out)
 {
-    *out = NULL;
-    if (message->has_blob) {
-        th_slice mime = th_slice_of(NULL, 0);
+    th_blob *of_prompt = self->prompt == NULL ? NULL : self->prompt->blob;
 
-        if (message->has_mime) {
-            mime = th_slice_of(message->mime.len == 0 ? "" : (char *)message->mime.ptr,
-                               message->mime.len);
-        }
-        *out = th_wasm_take_blob(&message->blob, mime);
-        return *out != NULL;
-    }
-    if (message->inherit && self->blob != NULL) {
+    *out = NULL;
+    switch (th_prompt_blob(message->has_blob, message->inherit, self->blob != NULL,
+                           of_prompt != NULL)
+                ->from) {
+    case TH_BLOB_NONE:
+        return true;
+    case TH_BLOB_EXPLICIT:
+        *out = take_explicit_blob(message);
+        break;
+    case TH_BLOB_CURRENT:
         *out = th_blob_ref(self->blob);
-    } else if (message->inherit && self->prompt != NULL) {
-        *out = th_blob_ref(self->prompt->blob);
+        break;
+    case TH_BLOB_PROMPT:
+        *out = th_blob_ref(of_prompt);
+        break;
     }
-    return true;
+    return *out != NULL;
 }
 
 static th_msg *make(th_wasm_process *self, th_msg_kind kind, th_wmsg *message,
                     th_slice topic)
 {
-    th_blob *blob;
-    th_msg *made;
+    th_auto(th_blob) blob = NULL;
+    th_auto(th_caps) caps = NULL;
 
-    if (!take_blob(self, message, &blob)) {
+    if (!take_blob(self, message, &blob) ||
+        !th_wasm_claim(self, &message->caps, &caps)) {
         return NULL;
     }
-    made = th_wasm_msg_new(kind, message, topic, blob);
-    th_blob_unref(blob);
-    return made;
+    return th_wasm_msg_new(kind, message, topic, &(th_wasm_freight){blob, caps});
+}
+
+static th_failure failure_of(th_err err)
+{
+    switch (err) {
+    case TH_OFFLINE:
+        return TH_FAILURE_OFFLINE;
+    case TH_NOT_FOUND:
+    case TH_DIED:
+        return TH_FAILURE_NOBODY;
+    default:
+        return TH_FAILURE_REFUSED;
+    }
 }
 
 /* --- Requests --------------------------------------------------------------------------- */
@@ -118,6 +139,9 @@ static th_err send_tracked(th_wasm_process *self, const outgoing *what, th_msg *
     th_wasm_prompt *saved = NULL;
     th_err err = TH_QUOTA;
 
+    if (what->row->lineage == TH_ORIGIN_PROMPT) {
+        ask.under = self->prompt;
+    }
     if (message->has_context) {
         ask.context = th_wasm_take_blob(&message->context, th_slice_of(NULL, 0));
     }
@@ -133,15 +157,24 @@ static th_err send_tracked(th_wasm_process *self, const outgoing *what, th_msg *
     return err;
 }
 
+/* For the prompt's requester, who is told what comes of it. */
+static th_err send_on(th_wasm_process *self, const outgoing *what, th_msg *msg)
+{
+    if (what->found == TH_OFFLINE) {
+        th_process_refuse(self->process, self->prompt, TH_OFFLINE);
+        th_msg_unref(msg);
+        return TH_OK;
+    }
+    return th_process_forward(self->process, self->prompt, what->to, msg);
+}
+
 static th_err send_one_way(th_wasm_process *self, const outgoing *what, th_msg *msg)
 {
-    th_err err;
+    th_err err = what->found;
 
-    if (what->message->inherit && self->prompt != NULL) {
-        err = th_process_forward(self->process, self->prompt, what->to, msg);
-    } else if (what->found != TH_OK) {
-        err = what->found;
-    } else {
+    if (what->row->answer == TH_ANSWER_TO_PROMPTER) {
+        err = send_on(self, what, msg);
+    } else if (err == TH_OK) {
         err = th_process_send(self->process, what->to, msg);
     }
     if (err != TH_OK) {
@@ -153,22 +186,36 @@ static th_err send_one_way(th_wasm_process *self, const outgoing *what, th_msg *
 
 static th_err send_one_way_of(th_wasm_process *self, const outgoing *what)
 {
-    bool forwards = what->message->inherit && self->prompt != NULL;
     th_auto_buf topic = TH_BUF_INIT;
-    bool is_send = !forwards && th_wasm_names_topic(what->message, &topic);
+    bool is_send = what->row->answer == TH_ANSWER_TO_NOBODY &&
+                   th_wasm_names_topic(what->message, &topic);
     th_msg *msg = make(self, is_send ? TH_MSG_SEND : TH_MSG_REQUEST, what->message,
                        th_buf_slice(&topic));
 
     return msg == NULL ? TH_QUOTA : send_one_way(self, what, msg);
 }
 
+/* Does it come back by itself, or have its answer? */
+static bool is_tracked(const outgoing *what)
+{
+    return what->row->answer == TH_ANSWER_TO_SELF ||
+           (what->row->answer == TH_ANSWER_TO_NOBODY && what->found != TH_OK &&
+            th_prompt_fail(TH_OUTGOING_ONE_WAY, failure_of(what->found))->then ==
+                TH_FAILED_RETURNS);
+}
+
 static th_err send_request(th_wasm_process *self, const outgoing *what,
                            th_request **out)
 {
+    bool is_awaited = out == &self->awaited;
     th_msg *msg;
     th_err err;
 
-    if (!what->message->has_expects && what->found != TH_OFFLINE) {
+    if (what->row->answer != TH_ANSWER_TO_PROMPTER &&
+        th_wasm_sys_does(self, &what->target, what->message, is_awaited, &err)) {
+        return err;
+    }
+    if (!is_tracked(what)) {
         return send_one_way_of(self, what);
     }
     msg = make(self, TH_MSG_REQUEST, what->message,
@@ -196,9 +243,9 @@ static int refuse(const th_wasm_process *self, th_wbuf *trap)
 static bool address(th_wasm_process *self, outgoing *what, th_wbuf *trap)
 {
     th_wmsg *message = what->message;
+    size_t bytes = 0;
 
-    if (th_wasm_has_own_caps(self, &message->caps)) {
-        th_wasm_trap(trap, TH_WASM_UNAVAILABLE, "handing on capabilities");
+    if (!th_wasm_caps_are_few(&message->caps, &bytes, trap)) {
         return false;
     }
     if (th_wasm_target_pack(&what->target, &message->peer) != TH_OK) {
@@ -206,6 +253,8 @@ static bool address(th_wasm_process *self, outgoing *what, th_wbuf *trap)
                      TH_WASM_PART_BYTES_MAX);
         return false;
     }
+    what->row =
+        th_prompt_request(message->has_expects, message->inherit, self->prompt != NULL);
     what->to = TH_PID_NONE;
     what->found = resolve(self, &what->target, &what->to);
     return true;
@@ -339,27 +388,58 @@ th_wasm_outbox *th_wasm_outbox_free(th_wasm_outbox *outbox)
 
 /* --- Responses --------------------------------------------------------------------------- */
 
+/*
+ * It comes back, as an error of its own, and the prompt with it, so that it can be sent
+ * again. Where there is no room for that it is only counted. Takes @answer.
+ */
+static void return_response(th_wasm_process *self, th_msg *answer, th_err err)
+{
+    th_wasm_note note = {.kind = TH_RECEIVED_RESPONSE_FAILED, .msg = answer};
+    th_pid to = self->prompt->requester;
+
+    if (th_kernel_ident(th_process_kernel(self->process), to, &note.to) != TH_OK) {
+        th_msg_unref(answer);
+        return;
+    }
+    if (!th_wasm_mail_save_prompt(self, &note.saved)) {
+        note.msg = th_msg_unref(answer); /* so that it is refused */
+    }
+    if (th_wasm_mail_note(self, &note, false) != TH_OK) {
+        th_process_note_refused(self->process, to, err);
+    }
+}
+
+static void respond(th_wasm_process *self, th_msg *answer)
+{
+    th_err err = th_process_respond(self->process, self->prompt, answer);
+
+    if (err == TH_OK) {
+        return;
+    }
+    if (err == TH_TIMED_OUT || /* it is late, or the second one */
+        th_prompt_fail(TH_OUTGOING_RESPONSE, failure_of(err))->then ==
+            TH_FAILED_SILENT) {
+        th_msg_unref(answer);
+        return;
+    }
+    return_response(self, answer, err);
+}
+
 int th_wasm_respond(th_wasm_process *self, th_wmsg *message, th_wbuf *trap)
 {
+    size_t bytes = 0;
     th_msg *answer;
-    th_err err;
 
-    if (th_wasm_has_own_caps(self, &message->caps)) {
-        return th_wasm_trap(trap, TH_WASM_UNAVAILABLE, "handing on capabilities");
+    if (!th_wasm_caps_are_few(&message->caps, &bytes, trap)) {
+        return TH_W_TRAP;
     }
-    if (self->prompt == NULL) {
-        return TH_W_READY; /* to nobody: silent, as text 000 has it */
+    if (th_prompt_response(self->prompt != NULL) == TH_ANSWER_TO_NOBODY) {
+        return TH_W_READY; /* silent, as text 000 has it */
     }
     answer = make(self, TH_MSG_RESPONSE, message, TH_SLICE(""));
     if (answer == NULL) {
         return th_wasm_trap(trap, TH_WASM_NO_MEMORY);
     }
-    err = th_process_respond(self->process, self->prompt, answer);
-    if (err != TH_OK) {
-        if (err == TH_QUOTA) { /* else it is late or a second one: silent */
-            th_process_note_refused(self->process, self->prompt->requester, err);
-        }
-        th_msg_unref(answer);
-    }
+    respond(self, answer);
     return end_send(self, TH_W_READY);
 }

@@ -14,6 +14,7 @@
 #include "kernel/kernel.h"
 
 #define WASM_STAGE_ENTRIES_MAX 16
+#define WASM_STAGE_KEPT_MAX 16
 
 typedef struct th_wasm_stage th_wasm_stage;
 typedef struct th_wasm_actor th_wasm_actor;
@@ -28,18 +29,32 @@ struct th_wasm_actor {
     bool is_over;
 };
 
+/* What the stage keeps of one process, as a node's store would. */
+typedef struct th_wasm_kept {
+    char id[128]; /* "process:package:publisher" */
+    bool has_state;
+    th_buf state;
+} th_wasm_kept;
+
 struct th_wasm_stage {
     th_world *world;
     th_kernel *kernel;
     th_host host;
     th_wasm_options options; /* may be changed before the first guest */
     th_wasm *wasm;
-    th_limits limits; /* of the entries that are added from now on */
+    th_limits limits; /* of the entries that are added from now on, as the number */
+    uint32_t package_number; /* 0, as at first: nothing needs a right */
     th_entry entries[WASM_STAGE_ENTRIES_MAX];
     char ids[WASM_STAGE_ENTRIES_MAX][2][64];
     th_wasm_program *programs[WASM_STAGE_ENTRIES_MAX];
     th_wasm_actor actors[WASM_STAGE_ENTRIES_MAX];
     unsigned count;
+    th_wasm_kept kept[WASM_STAGE_KEPT_MAX];
+    unsigned kept_count;
+    bool keeps_nothing;   /* there is no store */
+    bool keeps_slowly;    /* until th_wasm_stage_keep */
+    th_err keeping_fails; /* the disk does */
+    th_list savings;      /* that wait, keeps_slowly */
     th_buf seen;
     uint64_t steps_max;
 };
@@ -62,6 +77,9 @@ const th_entry *th_wasm_stage_actor(th_wasm_stage *stage, const char *name,
 /* With a name chosen for it, or NULL. */
 th_pid th_wasm_stage_spawn(th_wasm_stage *stage, const th_entry *entry,
                            const char *name);
+
+/* What waits to be kept is. */
+void th_wasm_stage_keep(th_wasm_stage *stage);
 
 /* Until there is nothing to do, or steps_max. False: it was cut short. */
 bool th_wasm_stage_run(th_wasm_stage *stage);

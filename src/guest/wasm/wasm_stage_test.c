@@ -45,12 +45,100 @@ static void output(void *context, const th_ident *from, th_output kind, th_slice
                 kind == TH_OUTPUT_PRINT ? ":" : " logs:", TH_FMT(text));
 }
 
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+/* --- A store ------------------------------------------------------------------------------ */
+
+static th_wasm_kept *kept_of(th_wasm_stage *stage, const th_saving *saving)
 {
+    const char *id = th_buf_text(&saving->id);
+    th_wasm_kept *kept;
+
+    for (unsigned i = 0; i < stage->kept_count; i++) {
+        if (strcmp(stage->kept[i].id, id) == 0) {
+            return &stage->kept[i];
+        }
+    }
+    T_TRUE(stage->kept_count < WASM_STAGE_KEPT_MAX);
+    kept = &stage->kept[stage->kept_count++];
+    snprintf(kept->id, sizeof kept->id, "%s", id);
+    return kept;
+}
+
+static const char *const on_exits[] = {"none", "restart", "requests"};
+
+/* A name that the dice made is another one with each seed. */
+static const char *shown(const char *id)
+{
+    size_t digits = strspn(id, "0123456789");
+
+    return id[digits] == ':' ? id + digits : id;
+}
+
+static th_err keep(th_wasm_stage *stage, th_saving *saving)
+{
+    th_wasm_kept *kept = kept_of(stage, saving);
+
+    switch (saving->what) {
+    case TH_SAVE_LIFE:
+        th_buf_putf(&stage->seen, "(%s is kept: %s, %zu capabilities)\n",
+                    shown(kept->id), on_exits[th_on_exit_kind_of(saving->on_exit)],
+                    th_caps_count(saving->caps));
+        return TH_OK;
+    case TH_LOAD_STATE:
+        th_buf_put(&saving->loaded, kept->state.at, kept->state.bytes);
+        return kept->has_state ? TH_OK : TH_NOT_FOUND;
+    case TH_SAVE_STATE:
+        th_buf_clear(&kept->state);
+        th_buf_put(&kept->state, saving->value->at, saving->value->bytes);
+        kept->has_state = true;
+        return TH_OK;
+    case TH_SAVE_NONE:
+        kept->has_state = false;
+        th_buf_clear(&kept->state);
+        return TH_OK;
+    }
+    return TH_INVALID;
+}
+
+static void keep_one(th_wasm_stage *stage, th_saving *saving)
+{
+    saving->err =
+        stage->keeping_fails != TH_OK ? stage->keeping_fails : keep(stage, saving);
+    th_kernel_saved(stage->kernel, saving);
+}
+
+static th_err save(void *context, th_saving *saving)
+{
+    th_wasm_stage *stage = context;
+
+    if (stage->keeps_nothing) {
+        return TH_UNSUPPORTED;
+    }
+    if (stage->keeps_slowly) {
+        th_list_push(&stage->savings, &saving->link);
+    } else {
+        keep_one(stage, saving);
+    }
+    return TH_OK;
+}
+
+void th_wasm_stage_keep(th_wasm_stage *stage)
+{
+    th_list *node;
+
+    while ((node = th_list_pop(&stage->savings)) != NULL) {
+        keep_one(stage, th_container_of(node, th_saving, link));
+    }
+}
+
+/* --- What is seen --------------------------------------------------------------------------- */
+
+static void ended(void *context, const th_ended *what)
+{
+    const th_exit *exit = what->exit;
     th_wasm_stage *stage = context;
     th_err reason = exit == NULL ? TH_NOMEM : exit->reason;
 
-    th_buf_putf(&stage->seen, "%s ended %s %.*s\n", short_name(who),
+    th_buf_putf(&stage->seen, "%s ended %s %.*s\n", short_name(what->who),
                 reason == TH_OK ? "ok" : th_reason_of(reason)->name,
                 TH_FMT(exit == NULL ? TH_SLICE("?") : th_exit_error(exit)));
 }
@@ -67,6 +155,7 @@ void th_wasm_stage_open_in(th_wasm_stage *stage, uint64_t seed, unsigned shards,
                                .boot = 1,
                                .memory_bytes_max = memory_bytes_max,
                                .shards = shards,
+                               .save = save,
                                .output = output,
                                .ended = ended,
                                .context = stage};
@@ -76,6 +165,7 @@ void th_wasm_stage_open_in(th_wasm_stage *stage, uint64_t seed, unsigned shards,
     stage->limits = th_limits_default;
     stage->limits.memory_bytes_max = (size_t)64 << 20;
     stage->steps_max = 1000000;
+    th_list_init(&stage->savings);
     T_EQ(th_world_sim_new(&stage->world, seed), TH_OK);
     config.world = stage->options.world = stage->world;
     T_EQ(th_kernel_new(&stage->kernel, &config), TH_OK);
@@ -85,7 +175,11 @@ void th_wasm_stage_open_in(th_wasm_stage *stage, uint64_t seed, unsigned shards,
 
 void th_wasm_stage_close(th_wasm_stage *stage)
 {
+    th_wasm_stage_keep(stage);
     stage->kernel = th_kernel_free(stage->kernel);
+    for (unsigned i = 0; i < stage->kept_count; i++) {
+        th_buf_deinit(&stage->kept[i].state);
+    }
     for (unsigned i = 0; i < stage->count; i++) {
         th_wasm_program_free(stage->programs[i]);
     }
@@ -128,6 +222,7 @@ static th_entry *add(th_wasm_stage *stage, const char *name)
     stage->entries[i] = (th_entry){.id = th_slice_str(stage->ids[i][0]),
                                    .package = TH_SLICE("test"),
                                    .publisher = TH_SLICE("local"),
+                                   .package_number = stage->package_number,
                                    .limits = stage->limits};
     return &stage->entries[i];
 }

@@ -26,10 +26,10 @@ typedef struct node {
 
 static node it;
 
-static void ended(void *context, const th_ident *who, const th_exit *exit)
+static void ended(void *context, const th_ended *what)
 {
+    const th_exit *exit = what->exit;
     (void)context;
-    (void)who;
     atomic_fetch_add(&it.crashed, exit == NULL || exit->end == TH_END_CRASH);
     atomic_fetch_add(&it.ended, 1);
     th_world_unpark(it.world, it.parker);

@@ -1,0 +1,33 @@
+/*
+ * What the files of the lives share: lives.c, and lives_boot.c, which reads them.
+ */
+#ifndef TH_SVC_LIVES_PARTS_H
+#define TH_SVC_LIVES_PARTS_H
+
+#include "svc/lives.h"
+
+#include <pthread.h>
+
+#define LIVES_BUCKETS 1024
+
+struct th_lives {
+    /* Fixed at creation. */
+    th_kernel *kernel;
+    th_store *store;
+    uint64_t seed;
+
+    pthread_mutex_t lock;
+
+    /* Under the lock. */
+    th_list buckets[LIVES_BUCKETS]; /* th_life.link */
+    th_list gone;                   /* th_life.link */
+    th_list todo;                   /* th_life.todo */
+    uint64_t order;                 /* the highest */
+    th_lives_poke *poke;            /* NULL: there is no keeper yet */
+    void *poke_context;
+};
+
+/* A fresh one; NULL: memory ran out. Under the lock. */
+th_life *th_lives_make(th_lives *lives, th_slice id);
+
+#endif
