@@ -120,7 +120,7 @@ class Node(Up):
     def is_well(self):
         """The owner is heard, and others are served."""
         listed = json.loads(self.ask("ps", "--json").stdout)["processes"]
-        assert self.ask("call", "boss", "hello").stdout == "echo hello"
+        assert self.ask("call", "boss", "hello", "--timeout", "15s").stdout == "echo hello"
         return listed
 
     def kill(self, *pids):
