@@ -20,6 +20,7 @@ LAYERS = [
     ["codec", "crypto", "world"],
     ["core"],
     ["kernel", "store", "net"],
+    ["witness"],
     ["guest"],
     ["svc"],
     ["node"],

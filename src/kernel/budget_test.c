@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * The node's memory: refused are spawns first, then sends, answers last, and never

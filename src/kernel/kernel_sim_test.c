@@ -2,8 +2,8 @@
 #include "base/test.h"
 #include "kernel/checkpoint.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
-#include "kernel/rights_watch.h"
+#include "witness/puppet.h"
+#include "witness/rights_watch.h"
 #include "world/world_sim.h"
 
 #include <stdio.h>

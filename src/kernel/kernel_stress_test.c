@@ -2,7 +2,7 @@
 #include "base/test.h"
 #include "kernel/checkpoint.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "world/world_real.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/kernel.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "world/world_real.h"
 
 #include <stdatomic.h>

@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * Requests and alarms in time: deadlines, late answers, and shards that changed.

@@ -2,7 +2,7 @@
 #include "base/test.h"
 #include "kernel/checkpoint.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * Slices: that a process is left in its midst and goes on there, that a killed one

@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/kernel.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * What guests may say about the questions and values that they take: forget, refuse,

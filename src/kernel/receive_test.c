@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * What comes out of an inbox, in which order, and what is borrowed with it.

@@ -1,9 +1,9 @@
-#include "kernel/rights_model.h"
+#include "witness/rights_model.h"
 
 #include "base/mem.h"
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "world/world_sim.h"
 
 #include <stdio.h>

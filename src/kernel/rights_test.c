@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "world/world_sim.h"
 
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 /*
  * Links and monitors, in the orders in which two ends can speak past one another.

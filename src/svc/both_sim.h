@@ -17,7 +17,7 @@
 #define TH_SVC_BOTH_SIM_H
 
 #include "kernel/kernel.h"
-#include "kernel/witness.h"
+#include "witness/witness.h"
 
 #define BOTH_PEOPLE_MAX 30 /* alive at a time, about */
 #define BOTH_LIVES_MAX 400 /* in all, about */

@@ -12,7 +12,7 @@
 
 /*
  * 1,000 seeds of a workload of both guest kinds, each a whole life of a kernel: the
- * promises of kernel/witness.h hold, what is relayed stays in order, every request ends
+ * promises of witness/witness.h hold, what is relayed stays in order, every request ends
  * once, and in the end nothing is left. And a seed plays the same again, byte for byte.
  *
  * THOLE_SEED=N plays that seed alone, and shows its trace.

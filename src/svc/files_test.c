@@ -1,7 +1,7 @@
 #include "svc/files.h"
 
 #include "base/test.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "world/world_real.h"
 #include "world/world_sim.h"
 

@@ -10,7 +10,7 @@
 
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 #include "svc/keeper.h"
 #include "world/world_sim.h"
 

@@ -1,4 +1,4 @@
-#include "kernel/witness.h"
+#include "witness/witness.h"
 
 #include "base/mem.h"
 

@@ -6,12 +6,12 @@
  *
  * Thread: one.
  */
-#ifndef TH_KERNEL_RIGHTS_WATCH_H
-#define TH_KERNEL_RIGHTS_WATCH_H
+#ifndef TH_WITNESS_RIGHTS_WATCH_H
+#define TH_WITNESS_RIGHTS_WATCH_H
 
 #include "base/test.h"
 #include "kernel/internal.h"
-#include "kernel/witness.h"
+#include "witness/witness.h"
 
 typedef struct rights_watch {
     const th_witness *witness; /* who knows all lives */

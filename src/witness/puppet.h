@@ -6,8 +6,8 @@
  *
  * Thread: the test's.
  */
-#ifndef TH_KERNEL_PUPPET_H
-#define TH_KERNEL_PUPPET_H
+#ifndef TH_WITNESS_PUPPET_H
+#define TH_WITNESS_PUPPET_H
 
 #include "kernel/kernel.h"
 

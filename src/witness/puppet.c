@@ -1,4 +1,4 @@
-#include "kernel/puppet.h"
+#include "witness/puppet.h"
 
 #include "base/test.h"
 #include "kernel/internal.h"

@@ -22,8 +22,8 @@
  *
  * Thread: one.
  */
-#ifndef TH_KERNEL_WITNESS_H
-#define TH_KERNEL_WITNESS_H
+#ifndef TH_WITNESS_WITNESS_H
+#define TH_WITNESS_WITNESS_H
 
 #include "base/own.h"
 #include "core/exit.h"

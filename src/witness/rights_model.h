@@ -6,8 +6,8 @@
  * a stamp: of the issuer's life and of how often it was taken back. It counts while it
  * is the newest.
  */
-#ifndef TH_KERNEL_RIGHTS_MODEL_H
-#define TH_KERNEL_RIGHTS_MODEL_H
+#ifndef TH_WITNESS_RIGHTS_MODEL_H
+#define TH_WITNESS_RIGHTS_MODEL_H
 
 #include "base/err.h"
 
