@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/slab.h"
 #include "base/spin.h"
+#include "codec/json_doc.h"
 
 /*
  * An issuer knows its capabilities that are alive, without holding them: the table

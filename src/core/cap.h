@@ -22,7 +22,6 @@
 
 #include "base/bytes.h"
 #include "base/own.h"
-#include "codec/json_doc.h"
 #include "core/id.h"
 
 #define TH_CAP_PARAMS_BYTES_MAX 65536
@@ -170,29 +169,6 @@ size_t th_capset_count(const th_capset *set);
 
 /* The valid ones as a list; NULL: memory ran out. */
 th_caps *th_capset_list(const th_capset *set);
-
-/* --- As JSON ---------------------------------------------------------------------- */
-
-/*
- * What somebody writes down as a capability: a claim, until one who knows the issuers
- * and what its author holds has found the object. Borrows from the document.
- */
-typedef struct th_cap_claim {
-    th_address issuer; /* its node may be empty */
-    th_slice id;       /* the same without the node: "process:package:publisher" */
-    th_slice params;
-} th_cap_claim;
-
-/* Append {"issuer":"NODE@P:K:S","params":"TEXT"}; @node for an issuer without one. */
-void th_cap_encode(th_buf *out, th_slice node, const th_cap *cap);
-
-/*
- * Read one: the object above, or a pair [OBJECT, SIGNATURE] as Kinode's kernel has it,
- * whose signature counts for nothing.
- *
- * Refuses: INVALID, and @why (a text for people) is appended.
- */
-th_err th_cap_claim_read(th_cap_claim *out, const th_json *json, th_buf *why);
 
 TH_AUTO_FREE(th_issuer, th_issuer_unref)
 TH_AUTO_FREE(th_cap, th_cap_unref)

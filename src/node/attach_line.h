@@ -21,6 +21,7 @@
 
 #include "codec/json_doc.h"
 #include "kernel/process.h"
+#include "svc/on_exit_json.h"
 
 /* TH_ATTACH_VERB(enum, text, fields that it needs, fields that it may have) */
 #define TH_ATTACH_VERBS                                                                \

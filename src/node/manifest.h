@@ -27,6 +27,7 @@
 #include "base/own.h"
 #include "core/entry.h"
 #include "node/yaml.h"
+#include "svc/on_exit_json.h"
 #include "world/world.h"
 
 #define TH_MANIFEST_ENTRIES_MAX 4096

@@ -1,6 +1,7 @@
 #include "node/show.h"
 
 #include "codec/json_doc.h"
+#include "svc/on_exit_json.h"
 #include "world/socket.h"
 
 static void put_text(th_buf *out, th_kernel *kernel, const char *key,

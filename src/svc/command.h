@@ -24,7 +24,7 @@
 #ifndef TH_SVC_COMMAND_H
 #define TH_SVC_COMMAND_H
 
-#include "core/on_exit.h"
+#include "svc/on_exit_json.h"
 
 /* No longer body is read; of one without messaging on the kernel not even that. */
 #define TH_KERNEL_COMMAND_BYTES_MAX (TH_ON_EXIT_TEXT_BYTES_MAX + 65536)

@@ -14,9 +14,8 @@
 #define TH_SVC_LIFE_RECORD_H
 
 #include "base/own.h"
-#include "core/cap.h"
 #include "core/life.h"
-#include "core/on_exit.h"
+#include "svc/on_exit_json.h"
 
 #define TH_LIFE_RECORD_VERSION 1
 

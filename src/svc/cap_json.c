@@ -1,9 +1,4 @@
-#include "core/cap.h"
-
-/*
- * The text form of a capability: what people, logs, packages and Kinode's kernel
- * commands write. It is never a right, only a claim to one.
- */
+#include "svc/cap_json.h"
 
 void th_cap_encode(th_buf *out, th_slice node, const th_cap *cap)
 {

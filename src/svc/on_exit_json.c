@@ -1,4 +1,4 @@
-#include "core/on_exit.h"
+#include "svc/on_exit_json.h"
 
 #include "base/mem.h"
 
@@ -444,4 +444,78 @@ th_err th_on_exit_settle(th_on_exit **out, const th_on_exit_draft *draft,
     }
     th_free(requests);
     return err;
+}
+
+/* --- Writing ---------------------------------------------------------------------- */
+
+/* [1,2,3]: bytes as numbers. */
+static void put_bytes(th_buf *out, th_slice bytes)
+{
+    th_buf_putc(out, '[');
+    for (size_t i = 0; i < bytes.bytes; i++) {
+        unsigned n = (unsigned char)bytes.at[i];
+        char text[4] = {(char)('0' + n / 100), (char)('0' + n / 10 % 10),
+                        (char)('0' + n % 10), ','};
+        size_t zeros = n < 10 ? 2 : n < 100 ? 1 : 0;
+
+        th_buf_put(out, text + zeros, 3 - zeros + (i + 1 < bytes.bytes));
+    }
+    th_buf_putc(out, ']');
+}
+
+static void put_blob(th_buf *out, const th_blob *blob)
+{
+    if (blob == NULL) {
+        th_buf_puts(out, "null");
+        return;
+    }
+    th_buf_puts(out, "{\"mime\":");
+    if (blob->has_mime) {
+        th_json_put_text(out, th_slice_of(blob->mime, blob->mime_bytes));
+    } else {
+        th_buf_puts(out, "null");
+    }
+    th_json_put_key(out, "bytes");
+    put_bytes(out, th_blob_slice(blob));
+    th_buf_putc(out, '}');
+}
+
+static void put_request(th_buf *out, th_slice node, const th_on_exit_request *request)
+{
+    th_buf_putc(out, '[');
+    th_json_put_text(out, request->target);
+    th_buf_putf(out, ",{\"inherit\":%s,\"expects_response\":null,\"body\":",
+                request->inherit ? "true" : "false");
+    put_bytes(out, th_blob_slice(request->body));
+    th_json_put_key(out, "metadata");
+    if (request->has_metadata) {
+        th_json_put_text(out, request->metadata);
+    } else {
+        th_buf_puts(out, "null");
+    }
+    th_json_put_key(out, "capabilities");
+    th_buf_putc(out, '[');
+    for (size_t i = 0; i < th_caps_count(request->caps); i++) {
+        th_buf_puts(out, i == 0 ? "" : ",");
+        th_cap_encode(out, node, th_caps_at(request->caps, i));
+    }
+    th_buf_puts(out, "]},");
+    put_blob(out, request->blob);
+    th_buf_putc(out, ']');
+}
+
+void th_on_exit_encode(th_buf *out, th_slice node, const th_on_exit *on_exit)
+{
+    th_on_exit_kind kind = th_on_exit_kind_of(on_exit);
+
+    if (kind != TH_ON_EXIT_REQUESTS) {
+        th_buf_puts(out, kind == TH_ON_EXIT_NONE ? "\"None\"" : "\"Restart\"");
+        return;
+    }
+    th_buf_puts(out, "{\"Requests\":[");
+    for (size_t i = 0; i < th_on_exit_count(on_exit); i++) {
+        th_buf_puts(out, i == 0 ? "" : ",");
+        put_request(out, node, th_on_exit_at(on_exit, i));
+    }
+    th_buf_puts(out, "]}");
 }
