@@ -166,7 +166,7 @@ th_err th_identity_await(th_kernel *kernel, th_slice id)
     return identity == NULL ? TH_QUOTA : TH_OK;
 }
 
-void th_identity_came(th_kernel *kernel, th_slice id)
+bool th_identity_came(th_kernel *kernel, th_slice id)
 {
     th_identity *identity;
 
@@ -176,6 +176,7 @@ void th_identity_came(th_kernel *kernel, th_slice id)
         identity->is_awaited = false;
     }
     th_spin_unlock(&kernel->identities.lock);
+    return identity != NULL;
 }
 
 /* What it was granted waits for whoever has the name next; what it issued is void. */

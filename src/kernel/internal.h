@@ -92,6 +92,8 @@ struct th_process {
     bool is_public;
     bool is_open;
     bool is_strict;
+    bool is_heir; /* others had something of its name before it came */
+    bool is_lent; /* its spawner may send to it since its birth, and could not before */
     th_pid parent; /* its spawner, for what that may do to it */
     th_blob *args;
     th_wall started;
@@ -107,6 +109,7 @@ struct th_process {
     _Atomic bool traps_links;
     _Atomic bool hears_stop;
     _Atomic bool is_held;        /* it does not run yet */
+    _Atomic bool is_undone;      /* its spawn failed: it is to leave no trace */
     _Atomic(th_rights *) rights; /* owned, made when it is needed (rights.c) */
     _Atomic uint64_t slices, memory_bytes, refused; /* written by the owner */
     _Atomic uint64_t cpu_ns; /* by the looks of shards at the clock (inspect.c) */
@@ -469,8 +472,8 @@ th_err th_identity_grant(th_kernel *kernel, th_slice id, th_cap *cap);
 th_err th_identity_collect(th_kernel *kernel, th_slice id, th_capset *into);
 bool th_identity_is_awaited(th_kernel *kernel, th_slice id);
 th_err th_identity_await(th_kernel *kernel, th_slice id);
-void th_identity_came(th_kernel *kernel, th_slice id);
-void th_identity_end(th_kernel *kernel, th_slice id); /* what it issued is void */
+bool th_identity_came(th_kernel *kernel, th_slice id); /* was there something of it? */
+void th_identity_end(th_kernel *kernel, th_slice id);  /* what it issued is void */
 
 /* rights.c */
 #define TH_ID_KERNEL "kernel:distro:sys"

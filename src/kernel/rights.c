@@ -345,7 +345,7 @@ static th_err born_with_name(th_process *child)
     if (id.failed) {
         return TH_QUOTA;
     }
-    th_identity_came(child->kernel, th_buf_slice(&id));
+    child->is_heir = th_identity_came(child->kernel, th_buf_slice(&id));
     if (issuer_of(child) == NULL) { /* others may have something of it already */
         return TH_QUOTA;
     }
@@ -361,6 +361,7 @@ static th_err born_beside(th_process *parent, th_process *child)
     th_err err = TH_OK;
 
     if (!th_rights_is_free(parent, child) || parent->is_strict) {
+        child->is_lent = !holds_messaging(parent, issuer_of(child));
         err = give(parent, child, TH_CAP_MESSAGING);
     }
     if (err == TH_OK && (!th_rights_is_free(child, parent) || child->is_strict)) {
@@ -381,11 +382,11 @@ th_err th_rights_born(th_process *parent, th_process *child, const th_spawn *spe
             th_process_set_on_exit(child, on_exit);
         }
     }
-    if (err == TH_OK && child->is_strict) {
-        err = give(child, child, TH_CAP_MESSAGING);
-    }
     if (err == TH_OK) {
         err = born_with_name(child);
+    }
+    if (err == TH_OK && child->is_strict) {
+        err = give(child, child, TH_CAP_MESSAGING);
     }
     if (err == TH_OK) {
         err = born_by_entry(child);
@@ -402,20 +403,39 @@ th_err th_rights_born(th_process *parent, th_process *child, const th_spawn *spe
     return err == TH_OK ? grant_all(child, spec->grants, spec->grants_count) : err;
 }
 
+/* What its spawner got of an identity that is others' concern, too, and stays. */
+static void take_back(th_process *child, const th_issuer *issuer)
+{
+    th_process *parent = th_table_find(child->kernel, child->parent);
+    th_rights *rights = parent == NULL || !child->is_lent ? NULL : find(parent);
+
+    if (rights != NULL) {
+        th_spin_lock(&rights->lock);
+        th_capset_drop_messaging(&rights->held, issuer);
+        th_spin_unlock(&rights->lock);
+    }
+}
+
+/* Without asking for memory: what it issued is void, however little there is. */
 void th_rights_end(th_process *process, bool comes_again)
 {
     th_rights *rights = find(process);
+    th_issuer *issuer = rights == NULL ? NULL : atomic_load(&rights->issuer);
     th_auto_buf id = TH_BUF_INIT;
 
-    if (process->ident.name != NULL) {
+    if (comes_again && process->ident.name != NULL) {
         th_process_put_id(process, &id);
-        if (!comes_again) {
-            th_identity_end(process->kernel, th_buf_slice(&id));
-        } else if (th_identity_await(process->kernel, th_buf_slice(&id)) != TH_OK) {
+        if (th_identity_await(process->kernel, issuer == NULL
+                                                   ? th_buf_slice(&id)
+                                                   : th_issuer_id(issuer)) != TH_OK) {
             th_fault(TH_NOMEM, "the name of a process that is to come again");
         }
-    } else if (rights != NULL && atomic_load(&rights->issuer) != NULL) {
-        th_issuer_revoke(atomic_load(&rights->issuer));
+    } else if (issuer != NULL && process->is_heir && atomic_load(&process->is_undone)) {
+        take_back(process, issuer);
+    } else if (issuer != NULL && process->ident.name != NULL) {
+        th_identity_end(process->kernel, th_issuer_id(issuer));
+    } else if (issuer != NULL) {
+        th_issuer_revoke(issuer);
     }
 }
 
