@@ -408,7 +408,7 @@ void th_deadlines_end(th_process *process);
 void th_budget_init(th_kernel *kernel);
 void th_budget_update(th_kernel *kernel); /* now and then, by any shard */
 int64_t th_budget_bytes(th_kernel *kernel);
-int64_t th_budget_blobs(th_msg *msg, int sign);
+int64_t th_budget_parts(th_msg *msg, int sign);  /* what it shares with others */
 int64_t th_budget_blob(th_blob *blob, int sign); /* takes NULL */
 
 /* Charge @bytes to the node, or discharge them: on any thread, often. */
@@ -430,8 +430,10 @@ static inline void th_budget_msg(th_kernel *kernel, th_msg *msg, int sign)
 {
     int64_t bytes = sign * (int64_t)msg->room;
 
-    if (__builtin_expect(msg->body_blob != NULL || msg->blob != NULL, 0)) {
-        bytes += th_budget_blobs(msg, sign);
+    if (__builtin_expect(msg->body_blob != NULL || msg->blob != NULL ||
+                             msg->caps != NULL,
+                         0)) {
+        bytes += th_budget_parts(msg, sign);
     }
     th_budget_add(kernel, bytes);
 }

@@ -26,6 +26,9 @@ struct th_rights {
     th_caps *given[GIVEN_LISTS];
     uint32_t given_first, given_count;
     size_t given_bytes;
+
+    size_t charged; /* to the node */
+    bool is_closed; /* nothing is any more */
     th_retired retired;
 };
 
@@ -64,6 +67,22 @@ static th_rights *find(const th_process *process)
     return rights == CLOSED ? NULL : rights;
 }
 
+/*
+ * What it holds keeps its capabilities alive, so it is charged with them, though others
+ * may hold the same: whoever issues many and hands them on is not the one to pay.
+ */
+static void unlock_changed(th_process *process, th_rights *rights)
+{
+    size_t bytes = sizeof *rights + rights->held.bytes + rights->given_bytes;
+
+    if (rights->is_closed) {
+        bytes = 0;
+    }
+    th_budget_add(process->kernel, (int64_t)bytes - (int64_t)rights->charged);
+    rights->charged = bytes;
+    th_spin_unlock(&rights->lock);
+}
+
 /* Made when it is needed, by any thread. NULL: memory ran out, or it ended. */
 static th_rights *find_or_make(th_process *process)
 {
@@ -79,12 +98,12 @@ static th_rights *find_or_make(th_process *process)
     }
     made->retired.free = free_retired;
     th_capset_init(&made->held);
-    th_budget_add(process->kernel, (int64_t)sizeof *made);
     if (!atomic_compare_exchange_strong(&process->rights, &rights, made)) {
-        th_budget_add(process->kernel, -(int64_t)sizeof *made);
         free_rights(made);
         return rights == CLOSED ? NULL : rights;
     }
+    th_spin_lock(&made->lock);
+    unlock_changed(process, made);
     return made;
 }
 
@@ -94,7 +113,9 @@ void th_rights_close(th_process *process)
     th_rights *rights = atomic_exchange(&process->rights, CLOSED);
 
     if (rights != NULL) {
-        th_budget_add(kernel, -(int64_t)sizeof *rights);
+        th_spin_lock(&rights->lock);
+        rights->is_closed = true;
+        unlock_changed(process, rights);
         th_epoch_retire(&kernel->epoch, th_reader_here(kernel), &rights->retired);
     }
 }
@@ -226,10 +247,11 @@ static th_err hold(th_process *process, th_cap *cap)
     th_rights *rights = find_or_make(process);
     th_err err = TH_QUOTA;
 
-    if (rights != NULL && cap != NULL) {
+    if (rights != NULL && cap != NULL &&
+        !th_budget_refuses(process->kernel, TH_BUDGET_NO_SENDS)) {
         th_spin_lock(&rights->lock);
         err = th_capset_add(&rights->held, cap);
-        th_spin_unlock(&rights->lock);
+        unlock_changed(process, rights);
     }
     return err;
 }
@@ -260,7 +282,7 @@ void th_process_given(th_process *self, th_caps *caps)
     rights->given[(rights->given_first + rights->given_count++) % GIVEN_LISTS] =
         th_caps_ref(caps);
     rights->given_bytes += th_caps_bytes(caps);
-    th_spin_unlock(&rights->lock);
+    unlock_changed(self, rights);
 }
 
 /* --- Birth and end -------------------------------------------------------------------------- */
@@ -352,7 +374,7 @@ static th_err born_with_name(th_process *child)
     rights = find(child);
     th_spin_lock(&rights->lock);
     err = th_identity_collect(child->kernel, th_buf_slice(&id), &rights->held);
-    th_spin_unlock(&rights->lock);
+    unlock_changed(child, rights);
     return err;
 }
 
@@ -412,7 +434,7 @@ static void take_back(th_process *child, const th_issuer *issuer)
     if (rights != NULL) {
         th_spin_lock(&rights->lock);
         th_capset_drop_messaging(&rights->held, issuer);
-        th_spin_unlock(&rights->lock);
+        unlock_changed(parent, rights);
     }
 }
 
@@ -536,7 +558,7 @@ static void drop(th_process *self, th_rights *rights, const th_claim *what)
     if (cap != NULL) {
         th_capset_drop(&rights->held, cap);
     }
-    th_spin_unlock(&rights->lock);
+    unlock_changed(self, rights);
     th_cap_key_deinit(&key);
 }
 
