@@ -80,7 +80,7 @@ RULES = [
      "if (false) {"),
     ("kernel:rights", "kernel/rights.c", "if (entry->is_networking) {", "if (false) {"),
     ("kernel:rights", "kernel/route.c", "|| target->is_public ||", "||"),
-    ("kernel:rights", "kernel/identity.c", "th_issuer_revoke(identity->issuer);", ""),
+    ("kernel:rights", "core/identity.c", "th_issuer_revoke(identity->issuer);", ""),
     # What follows an end, and what is durable.
     ("kernel:kernel_life", "kernel/life.c", "if (row->act == TH_LIFE_FIRE) {",
      "if (false) {"),

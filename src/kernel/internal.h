@@ -10,8 +10,8 @@
  *   worker.c   blocking work                   kernel.c  all of it together
  *   catalog.c  entries and hosts              budget.c  the node's memory
  *   output.c   what processes print            rights.c   capabilities
- *   life.c     on-exit, what survives          identity.c names that come back
- *   inspect.c  what can be seen of a process   trace.c    messages, seen
+ *   life.c     on-exit, what survives          inspect.c  what can be seen of one
+ *   trace.c    messages, seen
  */
 #ifndef TH_KERNEL_INTERNAL_H
 #define TH_KERNEL_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/ring.h"
 #include "base/epoch.h"
+#include "core/identity.h"
 #include "core/inbox.h"
 #include "kernel/kernel.h"
 #include "base/spin.h"
@@ -225,14 +226,6 @@ typedef struct th_table {
 } th_table;
 
 typedef struct th_name th_name;
-typedef struct th_identity th_identity;
-
-#define TH_IDENTITY_BUCKETS 1024
-
-typedef struct th_identities {
-    th_spin lock;
-    th_list buckets[TH_IDENTITY_BUCKETS];
-} th_identities;
 
 #define TH_NAMES_BUCKETS 16384
 
@@ -465,17 +458,6 @@ void th_names_release(th_process *process);
 void th_names_deinit(th_names *names);
 th_err th_names_resolve(th_kernel *kernel, th_slice text, th_pid *out,
                         th_id_error *error);
-
-/* identity.c: each @id is "process:package:publisher". */
-void th_identities_init(th_identities *identities);
-void th_identities_deinit(th_identities *identities);
-th_issuer *th_identity_issuer(th_kernel *kernel, th_slice id); /* NULL: no memory */
-th_err th_identity_grant(th_kernel *kernel, th_slice id, th_cap *cap);
-th_err th_identity_collect(th_kernel *kernel, th_slice id, th_capset *into);
-bool th_identity_is_awaited(th_kernel *kernel, th_slice id);
-th_err th_identity_await(th_kernel *kernel, th_slice id);
-bool th_identity_came(th_kernel *kernel, th_slice id); /* was there something of it? */
-void th_identity_end(th_kernel *kernel, th_slice id);  /* what it issued is void */
 
 /* rights.c */
 #define TH_ID_KERNEL "kernel:distro:sys"

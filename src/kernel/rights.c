@@ -141,7 +141,7 @@ static th_issuer *new_issuer(th_process *process)
     }
     return process->ident.name == NULL
                ? th_issuer_new(th_buf_slice(&id))
-               : th_identity_issuer(process->kernel, th_buf_slice(&id));
+               : th_identity_issuer(&process->kernel->identities, th_buf_slice(&id));
 }
 
 /* Of what @process issues; borrowed. NULL: memory ran out. */
@@ -336,7 +336,7 @@ static th_err grant_all(th_process *child, const th_grant *grants, size_t n)
 
         err = cap == NULL ? TH_QUOTA : grant_to(child->kernel, grants[i].process, cap);
         if (err == TH_OK && grants == child->ident.entry->grants) {
-            err = th_identity_grant(child->kernel, grants[i].process, cap);
+            err = th_identity_grant(&child->kernel->identities, grants[i].process, cap);
         }
         th_cap_unref(cap);
     }
@@ -367,13 +367,14 @@ static th_err born_with_name(th_process *child)
     if (id.failed) {
         return TH_QUOTA;
     }
-    child->is_heir = th_identity_came(child->kernel, th_buf_slice(&id));
+    child->is_heir = th_identity_came(&child->kernel->identities, th_buf_slice(&id));
     if (issuer_of(child) == NULL) { /* others may have something of it already */
         return TH_QUOTA;
     }
     rights = find(child);
     th_spin_lock(&rights->lock);
-    err = th_identity_collect(child->kernel, th_buf_slice(&id), &rights->held);
+    err = th_identity_collect(&child->kernel->identities, th_buf_slice(&id),
+                              &rights->held);
     unlock_changed(child, rights);
     return err;
 }
@@ -447,15 +448,15 @@ void th_rights_end(th_process *process, bool comes_again)
 
     if (comes_again && process->ident.name != NULL) {
         th_process_put_id(process, &id);
-        if (th_identity_await(process->kernel, issuer == NULL
-                                                   ? th_buf_slice(&id)
-                                                   : th_issuer_id(issuer)) != TH_OK) {
+        if (th_identity_await(&process->kernel->identities,
+                              issuer == NULL ? th_buf_slice(&id)
+                                             : th_issuer_id(issuer)) != TH_OK) {
             th_fault(TH_NOMEM, "the name of a process that is to come again");
         }
     } else if (issuer != NULL && process->is_heir && atomic_load(&process->is_undone)) {
         take_back(process, issuer);
     } else if (issuer != NULL && process->ident.name != NULL) {
-        th_identity_end(process->kernel, th_issuer_id(issuer));
+        th_identity_end(&process->kernel->identities, th_issuer_id(issuer));
     } else if (issuer != NULL) {
         th_issuer_revoke(issuer);
     }
@@ -644,7 +645,7 @@ static th_issuer *find_issuer(th_kernel *kernel, th_slice id)
         return NULL;
     }
     if (th_unique_decode(&boot, &pid, address.process) != TH_OK) {
-        return th_identity_issuer(kernel, id);
+        return th_identity_issuer(&kernel->identities, id);
     }
     if (th_names_resolve(kernel, id, &pid, &error) != TH_OK) {
         return NULL;
@@ -710,7 +711,7 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid)
 
 th_err th_kernel_await(th_kernel *kernel, th_slice id)
 {
-    return th_identity_await(kernel, id);
+    return th_identity_await(&kernel->identities, id);
 }
 
 void th_kernel_forget(th_kernel *kernel, th_slice id)
@@ -720,7 +721,7 @@ void th_kernel_forget(th_kernel *kernel, th_slice id)
     th_pid pid;
 
     if (th_names_resolve(kernel, id, &pid, &error) != TH_OK) {
-        th_identity_end(kernel, id);
+        th_identity_end(&kernel->identities, id);
     }
     th_outside_leave(kernel, reader);
 }
