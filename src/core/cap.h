@@ -152,6 +152,7 @@ th_err th_capset_add(th_capset *set, th_cap *cap);
 
 /* Hold it no longer. Was it held? */
 bool th_capset_drop(th_capset *set, const th_cap *cap);
+void th_capset_drop_messaging(th_capset *set, const th_issuer *issuer);
 
 bool th_capset_has(const th_capset *set, const th_cap *cap);
 

@@ -213,6 +213,16 @@ bool th_capset_drop(th_capset *set, const th_cap *cap)
     return was_held;
 }
 
+void th_capset_drop_messaging(th_capset *set, const th_issuer *issuer)
+{
+    uint32_t at = search(set, issuer);
+
+    if (at != NOWHERE) {
+        give_up(set, at);
+        close_gaps(set);
+    }
+}
+
 /* --- Asking ----------------------------------------------------------------------- */
 
 bool th_capset_has(const th_capset *set, const th_cap *cap)

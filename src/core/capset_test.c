@@ -51,6 +51,24 @@ TEST(capset, to_add_what_is_held_changes_nothing)
     th_capset_deinit(&set);
 }
 
+TEST(capset, the_right_to_send_to_an_issuer_can_be_dropped_by_naming_it)
+{
+    th_auto(th_issuer) issuer = th_issuer_new(ID);
+    th_auto(th_cap) right = th_cap_issue(issuer, TH_CAP_MESSAGING);
+    th_auto(th_cap) one = issue(issuer, 1);
+    th_capset set;
+
+    th_capset_init(&set);
+    T_EQ(th_capset_add(&set, right), TH_OK);
+    T_EQ(th_capset_add(&set, one), TH_OK);
+    th_capset_drop_messaging(&set, issuer);
+    th_capset_drop_messaging(&set, issuer);
+    T_FALSE(th_capset_has_messaging(&set, issuer));
+    T_TRUE(th_capset_has(&set, one));
+    T_EQ(set.bytes, th_cap_bytes(one));
+    th_capset_deinit(&set);
+}
+
 TEST(capset, a_set_keeps_what_is_in_it)
 {
     th_issuer *issuer = th_issuer_new(ID);

@@ -106,9 +106,10 @@ int64_t th_budget_blob(th_blob *blob, int sign)
     return 0;
 }
 
-int64_t th_budget_blobs(th_msg *msg, int sign)
+int64_t th_budget_parts(th_msg *msg, int sign)
 {
-    return th_budget_blob(msg->body_blob, sign) + th_budget_blob(msg->blob, sign);
+    return th_budget_blob(msg->body_blob, sign) + th_budget_blob(msg->blob, sign) +
+           sign * (int64_t)th_caps_bytes(msg->caps);
 }
 
 void th_kernel_figures(th_kernel *kernel, th_figures *out)

@@ -224,3 +224,40 @@ TEST(budget, what_came_free_unseen_is_seen_by_the_next_who_would_be_refused)
     T_EQ(spawn(&why), TH_OK);
     strike();
 }
+
+/* --- Capabilities ------------------------------------------------------------------ */
+
+TEST(budget, what_a_process_holds_of_capabilities_and_was_given_counts)
+{
+    static char params[4000]; /* no JSON, so kept once more as what it is equal to */
+    const int64_t each = 2 * sizeof params;
+    th_auto(th_caps) caps = NULL;
+    th_auto_buf id = TH_BUF_INIT;
+    th_claim claim;
+    th_msg_parts parts = {.kind = TH_MSG_SEND};
+    int64_t before;
+    th_delivery in;
+
+    set();
+    memset(params, 'x', sizeof params);
+    th_process_put_id(a, &id);
+    claim = (th_claim){th_buf_slice(&id), th_slice_of(params, sizeof params)};
+    before = th_budget_bytes(stage.kernel);
+    T_EQ(th_process_save_caps(a, &claim, 1), TH_OK);
+    T_TRUE(th_budget_bytes(stage.kernel) >= before + each);
+    parts.caps = caps = th_process_claim(a, &claim, 1);
+    T_EQ(th_process_send(a, b->ident.pid, th_msg_new(&parts)), TH_OK);
+    T_TRUE(th_budget_bytes(stage.kernel) >= before + 2 * each); /* in the mailbox */
+    T_TRUE(th_process_next(b, &in));
+    th_msg_unref(in.msg);
+    T_TRUE(th_budget_bytes(stage.kernel) >= before + 2 * each); /* to be named */
+    th_process_drop_caps(a, &claim, 1);
+    T_TRUE(th_budget_bytes(stage.kernel) < before + 2 * each);
+    T_TRUE(th_budget_bytes(stage.kernel) >= before + each);
+    use(BUDGET);
+    T_EQ(th_process_save_caps(b, &claim, 1), TH_QUOTA);
+    use(before + each);
+    T_EQ(th_process_save_caps(b, &claim, 1), TH_OK);
+    th_process_charge(a, -a->kept, 0);
+    strike();
+}

@@ -10,8 +10,8 @@
  *   worker.c   blocking work                   kernel.c  all of it together
  *   catalog.c  entries and hosts              budget.c  the node's memory
  *   output.c   what processes print            rights.c   capabilities
- *   life.c     on-exit, what survives          identity.c names that come back
- *   inspect.c  what can be seen of a process   trace.c    messages, seen
+ *   life.c     on-exit, what survives          inspect.c  what can be seen of one
+ *   trace.c    messages, seen
  */
 #ifndef TH_KERNEL_INTERNAL_H
 #define TH_KERNEL_INTERNAL_H
@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/ring.h"
 #include "base/epoch.h"
+#include "core/identity.h"
 #include "core/inbox.h"
 #include "kernel/kernel.h"
 #include "base/spin.h"
@@ -92,6 +93,8 @@ struct th_process {
     bool is_public;
     bool is_open;
     bool is_strict;
+    bool is_heir; /* others had something of its name before it came */
+    bool is_lent; /* its spawner may send to it since its birth, and could not before */
     th_pid parent; /* its spawner, for what that may do to it */
     th_blob *args;
     th_wall started;
@@ -107,6 +110,7 @@ struct th_process {
     _Atomic bool traps_links;
     _Atomic bool hears_stop;
     _Atomic bool is_held;        /* it does not run yet */
+    _Atomic bool is_undone;      /* its spawn failed: it is to leave no trace */
     _Atomic(th_rights *) rights; /* owned, made when it is needed (rights.c) */
     _Atomic uint64_t slices, memory_bytes, refused; /* written by the owner */
     _Atomic uint64_t cpu_ns; /* by the looks of shards at the clock (inspect.c) */
@@ -222,14 +226,6 @@ typedef struct th_table {
 } th_table;
 
 typedef struct th_name th_name;
-typedef struct th_identity th_identity;
-
-#define TH_IDENTITY_BUCKETS 1024
-
-typedef struct th_identities {
-    th_spin lock;
-    th_list buckets[TH_IDENTITY_BUCKETS];
-} th_identities;
 
 #define TH_NAMES_BUCKETS 16384
 
@@ -405,7 +401,7 @@ void th_deadlines_end(th_process *process);
 void th_budget_init(th_kernel *kernel);
 void th_budget_update(th_kernel *kernel); /* now and then, by any shard */
 int64_t th_budget_bytes(th_kernel *kernel);
-int64_t th_budget_blobs(th_msg *msg, int sign);
+int64_t th_budget_parts(th_msg *msg, int sign);  /* what it shares with others */
 int64_t th_budget_blob(th_blob *blob, int sign); /* takes NULL */
 
 /* Charge @bytes to the node, or discharge them: on any thread, often. */
@@ -427,8 +423,10 @@ static inline void th_budget_msg(th_kernel *kernel, th_msg *msg, int sign)
 {
     int64_t bytes = sign * (int64_t)msg->room;
 
-    if (__builtin_expect(msg->body_blob != NULL || msg->blob != NULL, 0)) {
-        bytes += th_budget_blobs(msg, sign);
+    if (__builtin_expect(msg->body_blob != NULL || msg->blob != NULL ||
+                             msg->caps != NULL,
+                         0)) {
+        bytes += th_budget_parts(msg, sign);
     }
     th_budget_add(kernel, bytes);
 }
@@ -460,17 +458,6 @@ void th_names_release(th_process *process);
 void th_names_deinit(th_names *names);
 th_err th_names_resolve(th_kernel *kernel, th_slice text, th_pid *out,
                         th_id_error *error);
-
-/* identity.c: each @id is "process:package:publisher". */
-void th_identities_init(th_identities *identities);
-void th_identities_deinit(th_identities *identities);
-th_issuer *th_identity_issuer(th_kernel *kernel, th_slice id); /* NULL: no memory */
-th_err th_identity_grant(th_kernel *kernel, th_slice id, th_cap *cap);
-th_err th_identity_collect(th_kernel *kernel, th_slice id, th_capset *into);
-bool th_identity_is_awaited(th_kernel *kernel, th_slice id);
-th_err th_identity_await(th_kernel *kernel, th_slice id);
-void th_identity_came(th_kernel *kernel, th_slice id);
-void th_identity_end(th_kernel *kernel, th_slice id); /* what it issued is void */
 
 /* rights.c */
 #define TH_ID_KERNEL "kernel:distro:sys"

@@ -20,6 +20,7 @@ static th_err init_parts(th_kernel *kernel, const th_kernel_config *config)
     }
     th_budget_init(kernel);
     kernel->names_seed = th_world_dice_u64(config->world);
+    kernel->identities.seed = kernel->names_seed;
     th_epoch_init(&kernel->epoch);
     err = th_table_init(&kernel->table, processes_max);
     if (err == TH_OK) {

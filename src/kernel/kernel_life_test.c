@@ -533,10 +533,12 @@ static void drop_job(th_job *job)
     (void)job;
 }
 
-static th_err spawn_durable(th_process *by, th_saving *with, th_ident *who)
+static th_err spawn_durable_as(th_process *by, const char *name, th_saving *with,
+                               th_ident *who)
 {
     th_spawn spec = {.entry = &cast.entry,
                      .host = &stage.host,
+                     .name = th_slice_str(name),
                      .args = TH_SLICE("args"),
                      .on_exit = th_on_exit_plain(TH_ON_EXIT_RESTART),
                      .saving = with};
@@ -545,6 +547,11 @@ static th_err spawn_durable(th_process *by, th_saving *with, th_ident *who)
 
     T_EQ(err == TH_OK, why.bytes == 0);
     return err;
+}
+
+static th_err spawn_durable(th_process *by, th_saving *with, th_ident *who)
+{
+    return spawn_durable_as(by, "", with, who);
 }
 
 static void take_job(th_process *self, const th_saving *what)
@@ -614,6 +621,29 @@ TEST(kernel_life, a_durable_spawn_that_cannot_be_kept_never_was)
     T_EQ(starts, 0);
     T_EQ(th_kernel_count(stage.kernel), 1);
     th_saving_deinit(&record);
+    strike();
+}
+
+TEST(kernel_life, a_spawn_that_cannot_be_kept_voids_nothing_issued_for_its_name_before)
+{
+    th_saving record = {.job = {.dropped = drop_job}};
+    th_cap *cap;
+    th_ident who;
+
+    set();
+    settle();
+    cap = th_kernel_issue(stage.kernel, TH_SLICE("one:test:local"), TH_SLICE("1"));
+    T_EQ(spawn_durable_as(listener, "one", &record, &who), TH_OK);
+    record.err = TH_IO;
+    th_kernel_saved(stage.kernel, saving);
+    take_job(listener, &record);
+    T_EQ(th_process_spawned(listener, who.pid, &record), TH_IO);
+    settle();
+    T_FALSE(th_kernel_is_alive(stage.kernel, who.pid));
+    T_TRUE(th_cap_is_valid(cap));
+    th_cap_unref(cap);
+    th_saving_deinit(&record);
+    th_blob_unref(who.name);
     strike();
 }
 

@@ -98,6 +98,7 @@ th_err th_kernel_launch(th_kernel *kernel, th_pid pid)
 static th_err settle_child(th_process *child, const th_saving *saving)
 {
     if (saving->err != TH_OK) {
+        atomic_store(&child->is_undone, true);
         th_process_set_on_exit(child, NULL);
         th_process_kill(child, NULL);
     } else if (!saving->stays_held) {

@@ -179,7 +179,7 @@ th_err th_names_claim(th_process *process, const th_spawn *spec)
     }
     th_spin_lock(&kernel->names_lock);
     if (chosen.bytes > 0 && !spec->is_again &&
-        th_identity_is_awaited(kernel, th_buf_slice(&key))) {
+        th_identity_is_awaited(&kernel->identities, th_buf_slice(&key))) {
         err = TH_EXISTS;
     } else if (chosen.bytes > 0) {
         err = add(&kernel->chosen, th_buf_slice(&key), process, process->ident.pid);
@@ -302,7 +302,8 @@ static th_err resolve_pid_text(th_kernel *kernel, th_slice text, th_pid *out,
         chosen_key(&key, parts.unique, entry);
         process = th_table_find(kernel,
                                 find_pid(kernel, &kernel->chosen, th_buf_slice(&key)));
-        if (process == NULL && th_identity_is_awaited(kernel, th_buf_slice(&key))) {
+        if (process == NULL &&
+            th_identity_is_awaited(&kernel->identities, th_buf_slice(&key))) {
             return TH_DIED;
         }
     }
@@ -340,7 +341,8 @@ static th_err resolve_address(th_kernel *kernel, th_slice text, th_pid *out,
     }
     if (process == NULL || !th_slice_eq(process->ident.entry->package, parts.package) ||
         !th_slice_eq(process->ident.entry->publisher, parts.publisher)) {
-        return th_identity_is_awaited(kernel, key) ? TH_DIED : TH_NOT_FOUND;
+        return th_identity_is_awaited(&kernel->identities, key) ? TH_DIED
+                                                                : TH_NOT_FOUND;
     }
     *out = process->ident.pid;
     return TH_OK;

@@ -24,7 +24,8 @@ static void free_descriptor(th_retired *retired)
     th_slab_free(process, sizeof *process);
 }
 
-static th_process *make_descriptor(th_kernel *kernel, const th_spawn *spec)
+static th_process *make_descriptor(th_kernel *kernel, const th_process *parent,
+                                   const th_spawn *spec)
 {
     th_process *process = th_slab_new(sizeof *process);
 
@@ -34,6 +35,7 @@ static th_process *make_descriptor(th_kernel *kernel, const th_spawn *spec)
     memset(process, 0, sizeof *process);
     process->ident = (th_ident){.entry = spec->entry, .host = spec->host};
     process->kernel = kernel;
+    process->parent = parent == NULL ? TH_PID_NONE : parent->ident.pid;
     process->guest = spec->entry->guest;
     process->limits = &spec->entry->limits;
     process->package = spec->entry->package_number;
@@ -131,6 +133,7 @@ static th_err register_all(th_kernel *kernel, th_process *parent, th_process *ch
             err = th_tie_born(parent, child, spec->monitored, spec->linked);
         }
         if (err != TH_OK) {
+            atomic_store(&child->is_undone, true);
             th_rights_end(child, spec->is_again);
             th_rights_close(child);
             th_names_release(child);
@@ -181,7 +184,7 @@ static th_err make(th_kernel *kernel, th_process *parent, const th_spawn *spec,
     if (err != TH_OK) {
         return err;
     }
-    child = make_descriptor(kernel, spec);
+    child = make_descriptor(kernel, parent, spec);
     err = child == NULL ? TH_QUOTA : register_all(kernel, parent, child, spec, why);
     if (err != TH_OK) {
         atomic_fetch_sub_explicit(&host->processes, 1, memory_order_relaxed);
@@ -192,7 +195,6 @@ static th_err make(th_kernel *kernel, th_process *parent, const th_spawn *spec,
         }
         return err;
     }
-    child->parent = parent == NULL ? TH_PID_NONE : parent->ident.pid;
     th_budget_add(kernel, weight(child));
     publish(kernel, child);
     *out = child;

@@ -291,7 +291,10 @@ void th_process_given(th_process *self, th_caps *caps);
 /* What of @claims it may hand on. A list, perhaps empty; NULL: memory ran out. */
 th_caps *th_process_claim(th_process *self, const th_claim *claims, size_t n);
 
-/* Hold what it may name, for good; or hold it no longer. Refuses: QUOTA. */
+/*
+ * Hold what it may name, for good; or hold it no longer. What it holds and may name is
+ * charged to the node. Refuses: QUOTA, a bound of it, or the node's memory is short.
+ */
 th_err th_process_save_caps(th_process *self, const th_claim *claims, size_t n);
 void th_process_drop_caps(th_process *self, const th_claim *claims, size_t n);
 

@@ -26,6 +26,9 @@ struct th_rights {
     th_caps *given[GIVEN_LISTS];
     uint32_t given_first, given_count;
     size_t given_bytes;
+
+    size_t charged; /* to the node */
+    bool is_closed; /* nothing is any more */
     th_retired retired;
 };
 
@@ -64,6 +67,22 @@ static th_rights *find(const th_process *process)
     return rights == CLOSED ? NULL : rights;
 }
 
+/*
+ * What it holds keeps its capabilities alive, so it is charged with them, though others
+ * may hold the same: whoever issues many and hands them on is not the one to pay.
+ */
+static void unlock_changed(th_process *process, th_rights *rights)
+{
+    size_t bytes = sizeof *rights + rights->held.bytes + rights->given_bytes;
+
+    if (rights->is_closed) {
+        bytes = 0;
+    }
+    th_budget_add(process->kernel, (int64_t)bytes - (int64_t)rights->charged);
+    rights->charged = bytes;
+    th_spin_unlock(&rights->lock);
+}
+
 /* Made when it is needed, by any thread. NULL: memory ran out, or it ended. */
 static th_rights *find_or_make(th_process *process)
 {
@@ -79,12 +98,12 @@ static th_rights *find_or_make(th_process *process)
     }
     made->retired.free = free_retired;
     th_capset_init(&made->held);
-    th_budget_add(process->kernel, (int64_t)sizeof *made);
     if (!atomic_compare_exchange_strong(&process->rights, &rights, made)) {
-        th_budget_add(process->kernel, -(int64_t)sizeof *made);
         free_rights(made);
         return rights == CLOSED ? NULL : rights;
     }
+    th_spin_lock(&made->lock);
+    unlock_changed(process, made);
     return made;
 }
 
@@ -94,7 +113,9 @@ void th_rights_close(th_process *process)
     th_rights *rights = atomic_exchange(&process->rights, CLOSED);
 
     if (rights != NULL) {
-        th_budget_add(kernel, -(int64_t)sizeof *rights);
+        th_spin_lock(&rights->lock);
+        rights->is_closed = true;
+        unlock_changed(process, rights);
         th_epoch_retire(&kernel->epoch, th_reader_here(kernel), &rights->retired);
     }
 }
@@ -120,7 +141,7 @@ static th_issuer *new_issuer(th_process *process)
     }
     return process->ident.name == NULL
                ? th_issuer_new(th_buf_slice(&id))
-               : th_identity_issuer(process->kernel, th_buf_slice(&id));
+               : th_identity_issuer(&process->kernel->identities, th_buf_slice(&id));
 }
 
 /* Of what @process issues; borrowed. NULL: memory ran out. */
@@ -226,10 +247,11 @@ static th_err hold(th_process *process, th_cap *cap)
     th_rights *rights = find_or_make(process);
     th_err err = TH_QUOTA;
 
-    if (rights != NULL && cap != NULL) {
+    if (rights != NULL && cap != NULL &&
+        !th_budget_refuses(process->kernel, TH_BUDGET_NO_SENDS)) {
         th_spin_lock(&rights->lock);
         err = th_capset_add(&rights->held, cap);
-        th_spin_unlock(&rights->lock);
+        unlock_changed(process, rights);
     }
     return err;
 }
@@ -260,7 +282,7 @@ void th_process_given(th_process *self, th_caps *caps)
     rights->given[(rights->given_first + rights->given_count++) % GIVEN_LISTS] =
         th_caps_ref(caps);
     rights->given_bytes += th_caps_bytes(caps);
-    th_spin_unlock(&rights->lock);
+    unlock_changed(self, rights);
 }
 
 /* --- Birth and end -------------------------------------------------------------------------- */
@@ -314,7 +336,7 @@ static th_err grant_all(th_process *child, const th_grant *grants, size_t n)
 
         err = cap == NULL ? TH_QUOTA : grant_to(child->kernel, grants[i].process, cap);
         if (err == TH_OK && grants == child->ident.entry->grants) {
-            err = th_identity_grant(child->kernel, grants[i].process, cap);
+            err = th_identity_grant(&child->kernel->identities, grants[i].process, cap);
         }
         th_cap_unref(cap);
     }
@@ -345,14 +367,15 @@ static th_err born_with_name(th_process *child)
     if (id.failed) {
         return TH_QUOTA;
     }
-    th_identity_came(child->kernel, th_buf_slice(&id));
+    child->is_heir = th_identity_came(&child->kernel->identities, th_buf_slice(&id));
     if (issuer_of(child) == NULL) { /* others may have something of it already */
         return TH_QUOTA;
     }
     rights = find(child);
     th_spin_lock(&rights->lock);
-    err = th_identity_collect(child->kernel, th_buf_slice(&id), &rights->held);
-    th_spin_unlock(&rights->lock);
+    err = th_identity_collect(&child->kernel->identities, th_buf_slice(&id),
+                              &rights->held);
+    unlock_changed(child, rights);
     return err;
 }
 
@@ -361,6 +384,7 @@ static th_err born_beside(th_process *parent, th_process *child)
     th_err err = TH_OK;
 
     if (!th_rights_is_free(parent, child) || parent->is_strict) {
+        child->is_lent = !holds_messaging(parent, issuer_of(child));
         err = give(parent, child, TH_CAP_MESSAGING);
     }
     if (err == TH_OK && (!th_rights_is_free(child, parent) || child->is_strict)) {
@@ -381,11 +405,11 @@ th_err th_rights_born(th_process *parent, th_process *child, const th_spawn *spe
             th_process_set_on_exit(child, on_exit);
         }
     }
-    if (err == TH_OK && child->is_strict) {
-        err = give(child, child, TH_CAP_MESSAGING);
-    }
     if (err == TH_OK) {
         err = born_with_name(child);
+    }
+    if (err == TH_OK && child->is_strict) {
+        err = give(child, child, TH_CAP_MESSAGING);
     }
     if (err == TH_OK) {
         err = born_by_entry(child);
@@ -402,20 +426,39 @@ th_err th_rights_born(th_process *parent, th_process *child, const th_spawn *spe
     return err == TH_OK ? grant_all(child, spec->grants, spec->grants_count) : err;
 }
 
+/* What its spawner got of an identity that is others' concern, too, and stays. */
+static void take_back(th_process *child, const th_issuer *issuer)
+{
+    th_process *parent = th_table_find(child->kernel, child->parent);
+    th_rights *rights = parent == NULL || !child->is_lent ? NULL : find(parent);
+
+    if (rights != NULL) {
+        th_spin_lock(&rights->lock);
+        th_capset_drop_messaging(&rights->held, issuer);
+        unlock_changed(parent, rights);
+    }
+}
+
+/* Without asking for memory: what it issued is void, however little there is. */
 void th_rights_end(th_process *process, bool comes_again)
 {
     th_rights *rights = find(process);
+    th_issuer *issuer = rights == NULL ? NULL : atomic_load(&rights->issuer);
     th_auto_buf id = TH_BUF_INIT;
 
-    if (process->ident.name != NULL) {
+    if (comes_again && process->ident.name != NULL) {
         th_process_put_id(process, &id);
-        if (!comes_again) {
-            th_identity_end(process->kernel, th_buf_slice(&id));
-        } else if (th_identity_await(process->kernel, th_buf_slice(&id)) != TH_OK) {
+        if (th_identity_await(&process->kernel->identities,
+                              issuer == NULL ? th_buf_slice(&id)
+                                             : th_issuer_id(issuer)) != TH_OK) {
             th_fault(TH_NOMEM, "the name of a process that is to come again");
         }
-    } else if (rights != NULL && atomic_load(&rights->issuer) != NULL) {
-        th_issuer_revoke(atomic_load(&rights->issuer));
+    } else if (issuer != NULL && process->is_heir && atomic_load(&process->is_undone)) {
+        take_back(process, issuer);
+    } else if (issuer != NULL && process->ident.name != NULL) {
+        th_identity_end(&process->kernel->identities, th_issuer_id(issuer));
+    } else if (issuer != NULL) {
+        th_issuer_revoke(issuer);
     }
 }
 
@@ -516,7 +559,7 @@ static void drop(th_process *self, th_rights *rights, const th_claim *what)
     if (cap != NULL) {
         th_capset_drop(&rights->held, cap);
     }
-    th_spin_unlock(&rights->lock);
+    unlock_changed(self, rights);
     th_cap_key_deinit(&key);
 }
 
@@ -602,7 +645,7 @@ static th_issuer *find_issuer(th_kernel *kernel, th_slice id)
         return NULL;
     }
     if (th_unique_decode(&boot, &pid, address.process) != TH_OK) {
-        return th_identity_issuer(kernel, id);
+        return th_identity_issuer(&kernel->identities, id);
     }
     if (th_names_resolve(kernel, id, &pid, &error) != TH_OK) {
         return NULL;
@@ -668,7 +711,7 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid)
 
 th_err th_kernel_await(th_kernel *kernel, th_slice id)
 {
-    return th_identity_await(kernel, id);
+    return th_identity_await(&kernel->identities, id);
 }
 
 void th_kernel_forget(th_kernel *kernel, th_slice id)
@@ -678,7 +721,7 @@ void th_kernel_forget(th_kernel *kernel, th_slice id)
     th_pid pid;
 
     if (th_names_resolve(kernel, id, &pid, &error) != TH_OK) {
-        th_identity_end(kernel, id);
+        th_identity_end(&kernel->identities, id);
     }
     th_outside_leave(kernel, reader);
 }

@@ -168,13 +168,18 @@ static th_slice id_of(const th_process *process)
     return th_slice_of(text, id.bytes);
 }
 
-static void grant(th_process *to, th_process *of, const char *params)
+static void grant_of(th_process *to, th_slice id, const char *params)
 {
-    th_cap *cap = th_kernel_issue(stage.kernel, id_of(of), th_slice_str(params));
+    th_cap *cap = th_kernel_issue(stage.kernel, id, th_slice_str(params));
 
     T_NOT_NULL(cap);
     T_EQ(th_kernel_grant(stage.kernel, to->ident.pid, cap), TH_OK);
     th_cap_unref(cap);
+}
+
+static void grant(th_process *to, th_process *of, const char *params)
+{
+    grant_of(to, id_of(of), params);
 }
 
 /* What @self may name of one capability: a list of one, or of none. */
@@ -633,14 +638,10 @@ TEST(rights, what_a_process_issued_is_void_when_it_was_killed)
 TEST(rights, the_owners_capability_counts_though_its_issuer_comes_later)
 {
     static th_puppet named_cast;
-    th_cap *cap;
 
     set();
     cast_as(&named_cast, "test:named", 4, LAX);
-    cap = th_kernel_issue(stage.kernel, TH_SLICE("name:test:local"), TH_CAP_MESSAGING);
-    T_NOT_NULL(cap);
-    T_EQ(th_kernel_grant(stage.kernel, a->ident.pid, cap), TH_OK);
-    th_cap_unref(cap);
+    grant_of(a, TH_SLICE("name:test:local"), "\"messaging\"");
     T_EQ(send(a, spawn_named(&named_cast, "name")), TH_OK);
     strike();
 }
@@ -743,13 +744,13 @@ TEST(rights, a_process_holds_so_many_and_is_refused_more)
     strike();
 }
 
-TEST(rights, a_spawn_with_rights_is_whole_or_not_at_all_when_memory_runs_out)
+/* Spawn, at last with success; the failures before it leave no trace. */
+static void spawn_short_of_memory(size_t c_holds)
 {
     static const th_grant requests[] = {
         {TH_SLICE("x:test:local"), TH_SLICE("\"messaging\"")}};
     th_err err = TH_NOMEM;
 
-    set();
     c_cast.entry.requests = requests;
     c_cast.entry.requests_count = 1;
     for (size_t n = 0; err != TH_OK; n++) {
@@ -775,6 +776,23 @@ TEST(rights, a_spawn_with_rights_is_whole_or_not_at_all_when_memory_runs_out)
              TH_NOT_FOUND);
         T_TRUE(th_budget_bytes(stage.kernel) <= charged + 4096); /* of a's own record */
         T_EQ(th_kernel_count(stage.kernel), 3);
+        T_EQ(count_held(a), 0);
+        T_EQ(count_held(c), c_holds);
     }
+    T_EQ(count_held(a), 1); /* messaging on its child */
+}
+
+TEST(rights, a_spawn_with_rights_is_whole_or_not_at_all_when_memory_runs_out)
+{
+    set();
+    spawn_short_of_memory(0);
+    strike();
+}
+
+TEST(rights, a_spawn_that_fails_voids_nothing_that_was_issued_for_its_name_before)
+{
+    set();
+    grant_of(c, TH_SLICE("name:test:local"), "\"messaging\"");
+    spawn_short_of_memory(1);
     strike();
 }

@@ -1,20 +1,13 @@
-#include "base/mem.h"
-#include "kernel/internal.h"
+#include "core/identity.h"
 
-/*
- * Identities: what outlives one life of a process with a chosen name.
- *
- * An identity is "process:package:publisher". It is kept while its process lives on in
- * some form: as the issuer of capabilities that others hold, as a name that is to come
- * back, or as one that was granted something before it came. A process with a name that
- * the node made has no identity here: it does not come back.
- */
-struct th_identity {
+#include "base/mem.h"
+
+typedef struct th_identity {
     th_list link; /* in its bucket */
     th_issuer *issuer;
     th_capset granted; /* by others, to every life of it */
     bool is_awaited;
-};
+} th_identity;
 
 void th_identities_init(th_identities *identities)
 {
@@ -41,17 +34,17 @@ void th_identities_deinit(th_identities *identities)
     }
 }
 
-static th_list *bucket_of(th_kernel *kernel, th_slice id)
+static th_list *bucket_of(th_identities *identities, th_slice id)
 {
-    uint64_t hash = th_slice_hash(id, kernel->names_seed);
+    uint64_t hash = th_slice_hash(id, identities->seed);
 
-    return &kernel->identities.buckets[hash % TH_IDENTITY_BUCKETS];
+    return &identities->buckets[hash % TH_IDENTITY_BUCKETS];
 }
 
 /* Under the lock. */
-static th_identity *find(th_kernel *kernel, th_slice id)
+static th_identity *find(th_identities *identities, th_slice id)
 {
-    TH_LIST_EACH(link, bucket_of(kernel, id))
+    TH_LIST_EACH(link, bucket_of(identities, id))
     {
         th_identity *identity = th_container_of(link, th_identity, link);
 
@@ -63,9 +56,9 @@ static th_identity *find(th_kernel *kernel, th_slice id)
 }
 
 /* Under the lock. NULL: memory ran out. */
-static th_identity *find_or_make(th_kernel *kernel, th_slice id)
+static th_identity *find_or_make(th_identities *identities, th_slice id)
 {
-    th_identity *identity = find(kernel, id);
+    th_identity *identity = find(identities, id);
 
     if (identity != NULL) {
         return identity;
@@ -80,35 +73,35 @@ static th_identity *find_or_make(th_kernel *kernel, th_slice id)
         return NULL;
     }
     th_capset_init(&identity->granted);
-    th_list_push(bucket_of(kernel, id), &identity->link);
+    th_list_push(bucket_of(identities, id), &identity->link);
     return identity;
 }
 
-th_issuer *th_identity_issuer(th_kernel *kernel, th_slice id)
+th_issuer *th_identity_issuer(th_identities *identities, th_slice id)
 {
     th_issuer *issuer = NULL;
     th_identity *identity;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find_or_make(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find_or_make(identities, id);
     if (identity != NULL) {
         issuer = th_issuer_ref(identity->issuer);
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
     return issuer;
 }
 
-th_err th_identity_grant(th_kernel *kernel, th_slice id, th_cap *cap)
+th_err th_identity_grant(th_identities *identities, th_slice id, th_cap *cap)
 {
     th_identity *identity;
     th_err err = TH_QUOTA;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find_or_make(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find_or_make(identities, id);
     if (identity != NULL) {
         err = th_capset_add(&identity->granted, cap);
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
     return err;
 }
 
@@ -125,67 +118,68 @@ static bool collect_one(void *context, th_cap *cap)
     return to->err == TH_OK;
 }
 
-th_err th_identity_collect(th_kernel *kernel, th_slice id, th_capset *into)
+th_err th_identity_collect(th_identities *identities, th_slice id, th_capset *into)
 {
     collect to = {into, TH_OK};
     th_identity *identity;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find(identities, id);
     if (identity != NULL) {
         th_capset_each(&identity->granted, collect_one, &to);
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
     return to.err;
 }
 
 /* --- Names that come back ------------------------------------------------------------ */
 
-bool th_identity_is_awaited(th_kernel *kernel, th_slice id)
+bool th_identity_is_awaited(th_identities *identities, th_slice id)
 {
     th_identity *identity;
     bool is_awaited;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find(identities, id);
     is_awaited = identity != NULL && identity->is_awaited;
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
     return is_awaited;
 }
 
-th_err th_identity_await(th_kernel *kernel, th_slice id)
+th_err th_identity_await(th_identities *identities, th_slice id)
 {
     th_identity *identity;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find_or_make(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find_or_make(identities, id);
     if (identity != NULL) {
         identity->is_awaited = true;
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
     return identity == NULL ? TH_QUOTA : TH_OK;
 }
 
-void th_identity_came(th_kernel *kernel, th_slice id)
+bool th_identity_came(th_identities *identities, th_slice id)
 {
     th_identity *identity;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find(identities, id);
     if (identity != NULL) {
         identity->is_awaited = false;
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
+    return identity != NULL;
 }
 
 /* What it was granted waits for whoever has the name next; what it issued is void. */
-void th_identity_end(th_kernel *kernel, th_slice id)
+void th_identity_end(th_identities *identities, th_slice id)
 {
     th_identity *identity;
     th_issuer *next = NULL;
 
-    th_spin_lock(&kernel->identities.lock);
-    identity = find(kernel, id);
+    th_spin_lock(&identities->lock);
+    identity = find(identities, id);
     if (identity != NULL) {
         th_issuer_revoke(identity->issuer);
         identity->is_awaited = false;
@@ -199,5 +193,5 @@ void th_identity_end(th_kernel *kernel, th_slice id)
             identity->issuer = next;
         }
     }
-    th_spin_unlock(&kernel->identities.lock);
+    th_spin_unlock(&identities->lock);
 }
