@@ -104,8 +104,8 @@ th_err th_kernel_launch(th_kernel *kernel, th_pid pid);
 th_err th_kernel_set_on_exit(th_kernel *kernel, th_pid pid, th_on_exit *on_exit);
 
 /*
- * Have the life of @pid saved (TH_SAVE_LIFE); @saving comes back to @owner. Refuses as
- * th_process_save; NOT_FOUND.
+ * Have the life of @pid saved (TH_SAVE_LIFE); @saving comes back to @owner, or, if that
+ * is none, by its job's `dropped` on any thread. Refuses as th_process_save; NOT_FOUND.
  */
 th_err th_kernel_save(th_kernel *kernel, th_pid pid, th_pid owner, th_saving *saving);
 

@@ -38,13 +38,6 @@ static void put_gone(th_buf *out, const th_control_request *request, th_err err)
                                              : th_reason_of(err)->text);
 }
 
-static void put_done(th_buf *out, const th_control_request *request)
-{
-    th_control_put_ok(out, request->id);
-    th_buf_puts(out, "{}");
-    th_control_put_end(out);
-}
-
 /* --- ps --------------------------------------------------------------------------- */
 
 /* Bytes of a listing; a socket takes twice as many. What is left out is said. */
@@ -344,65 +337,4 @@ bool th_show_find_id(th_kernel *kernel, th_slice text, th_buf *out)
     id.node = th_slice_of(NULL, 0);
     th_address_encode(out, &id);
     return true;
-}
-
-static void put_no_issuer(th_buf *out, const th_control_request *request)
-{
-    th_auto_buf text = TH_BUF_INIT;
-
-    th_buf_putf(&text,
-                "`%.*s` issues nothing here: it is neither a process nor the "
-                "process:package:publisher of one to come",
-                TH_FMT(request->issuer));
-    th_control_put_error(out, request->id, TH_INVALID, th_buf_text(&text));
-}
-
-void th_show_grant(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                   th_buf *out)
-{
-    th_auto_buf issuer = TH_BUF_INIT;
-    th_auto(th_cap) cap = NULL;
-    th_err err;
-
-    if (th_show_find_id(kernel, request->issuer, &issuer)) {
-        cap = th_kernel_issue(kernel, th_buf_slice(&issuer), request->params);
-    }
-    if (cap == NULL) {
-        put_no_issuer(out, request);
-        return;
-    }
-    err = th_kernel_grant(kernel, pid, cap);
-    if (err == TH_OK) {
-        put_done(out, request);
-    } else {
-        put_gone(out, request, err);
-    }
-}
-
-void th_show_revoke(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                    th_buf *out)
-{
-    th_auto_buf issuer = TH_BUF_INIT;
-    th_claim what = {.params = request->params};
-    th_err err;
-
-    if (!th_show_find_id(kernel, request->issuer, &issuer)) {
-        put_no_issuer(out, request);
-        return;
-    }
-    what.issuer = th_buf_slice(&issuer);
-    if (th_pid_is_none(pid)) {
-        if (th_kernel_revoke(kernel, &what)) {
-            put_done(out, request);
-        } else {
-            put_no_issuer(out, request);
-        }
-        return;
-    }
-    err = th_kernel_drop(kernel, pid, &what);
-    if (err == TH_OK) {
-        put_done(out, request);
-    } else {
-        put_gone(out, request, err);
-    }
 }

@@ -173,8 +173,9 @@ static th_err submit(th_lives *lives, write_job *write)
 th_err th_lives_write(th_lives *lives, th_life *life, th_saving *saving)
 {
     write_job *write = make_write(lives, th_buf_slice(&life->id), saving);
-    th_life_parts parts = {.entry = life->entry->id,
-                           .host = life->host->id,
+    bool is_read = life->doc.json != NULL; /* and not more than that */
+    th_life_parts parts = {.entry = is_read ? life->doc.entry : life->entry->id,
+                           .host = is_read ? life->doc.host : life->host->id,
                            .args = th_blob_slice(life->args),
                            .is_public = life->is_public,
                            .on_exit = life->on_exit,
@@ -187,7 +188,8 @@ th_err th_lives_write(th_lives *lives, th_life *life, th_saving *saving)
     if (write == NULL) {
         return TH_QUOTA;
     }
-    parts.state = life->phase == TH_LIFE_DUE || life->phase == TH_LIFE_WAITS
+    parts.state = is_read ? life->doc.state
+                  : life->phase == TH_LIFE_DUE || life->phase == TH_LIFE_WAITS
                       ? TH_LIFE_BACKING_OFF
                   : life->phase == TH_LIFE_FIRES ? TH_LIFE_FIRING
                                                  : TH_LIFE_ALIVE;
@@ -536,6 +538,16 @@ void th_lives_each(th_lives *lives, th_lives_visit *visit, void *context)
         }
     }
     th_lives_unlock(lives);
+}
+
+bool th_lives_has_pid(th_lives *lives, th_pid pid)
+{
+    bool has;
+
+    th_lives_lock(lives);
+    has = find_pid(lives, pid) != NULL;
+    th_lives_unlock(lives);
+    return has;
 }
 
 bool th_lives_look(th_lives *lives, th_slice id, th_lives_visit *visit, void *context)

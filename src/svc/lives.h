@@ -60,7 +60,7 @@ typedef struct th_life {
     th_backoff backoff;
     uint64_t order;
     th_mono due;     /* DUE, WAITS */
-    th_life_doc doc; /* as it was read, until it is settled */
+    th_life_doc doc; /* as it was read, while its code is not there */
 
     th_list waiters;      /* for its end */
     th_store_job removal; /* of its record: made with it, so that it cannot fail */
@@ -117,6 +117,15 @@ struct th_lives_waiter {
  */
 th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter);
 th_err th_lives_kill_pid(th_lives *lives, th_pid pid, th_lives_waiter *waiter);
+
+/*
+ * Capabilities were revoked: they go from all records that name them. @waiter is told
+ * when that is durable. Refuses: QUOTA; some may have gone all the same.
+ */
+th_err th_lives_scrub(th_lives *lives, th_lives_waiter *waiter);
+
+/* Is there a record of what runs as @pid? */
+bool th_lives_has_pid(th_lives *lives, th_pid pid);
 
 /* What is to be seen of one; a copy but for the entry, the host and borrowed texts. */
 typedef struct th_life_info {

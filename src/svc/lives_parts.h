@@ -25,6 +25,8 @@ struct th_lives {
     uint64_t order;                 /* the highest */
     th_lives_poke *poke;            /* NULL: there is no keeper yet */
     void *poke_context;
+    bool has_unread; /* at boot: there are records that cannot be read */
+    bool has_lost;   /* at boot: a capability was not issued again */
 };
 
 /* A fresh one; NULL: memory ran out. Under the lock. */
