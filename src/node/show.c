@@ -1,7 +1,10 @@
 #include "node/show.h"
 
+#include "base/mem.h"
 #include "codec/json_doc.h"
 #include "world/socket.h"
+
+#include <stdlib.h>
 
 static void put_text(th_buf *out, th_kernel *kernel, const char *key,
                      const th_ident *who,
@@ -50,7 +53,49 @@ typedef struct listing {
     int64_t now_ns;
     const char *before;
     bool has_more;
+
+    /* Who was shown, of those with a chosen name: hashes of their ids. */
+    uint64_t seed;
+    uint64_t *shown; /* owned */
+    size_t shown_count, shown_room;
 } listing;
+
+static bool note_shown(listing *list, const th_ident *who)
+{
+    th_auto_buf id = TH_BUF_INIT;
+
+    if (who->name == NULL) {
+        return true;
+    }
+    if (list->shown_count == list->shown_room) {
+        size_t room = list->shown_room == 0 ? 64 : list->shown_room * 2;
+        uint64_t *more = th_realloc(list->shown, room * sizeof *more);
+
+        if (more == NULL) {
+            return false;
+        }
+        list->shown = more;
+        list->shown_room = room;
+    }
+    th_lives_put_id(list->kernel, who, &id);
+    list->shown[list->shown_count++] = th_slice_hash(th_buf_slice(&id), list->seed);
+    return !id.failed;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+static bool is_shown(const listing *list, th_slice id)
+{
+    uint64_t hash = th_slice_hash(id, list->seed);
+
+    return list->shown_count > 0 &&
+           bsearch(&hash, list->shown, list->shown_count, sizeof hash, by_hash) != NULL;
+}
 
 /* What `ps` and `info` have both. */
 static void put_info(th_buf *out, th_kernel *kernel, const th_process_info *info,
@@ -109,13 +154,18 @@ static void put_texts(th_buf *out, th_kernel *kernel, const th_life_info *life)
     th_json_put_pair(out, "guest", th_slice_str(life->entry->guest->name));
 }
 
-/* It is in the table though it does not run. */
+/*
+ * It is in the table though it does not run: it backs off, or it is just between two
+ * lives, whatever its record says of it.
+ */
 static void put_waiting(void *context, const th_life_info *life)
 {
+    bool backs_off = life->phase == TH_LIFE_WAITS || life->phase == TH_LIFE_DUE;
     listing *list = context;
     th_buf *out = list->out;
 
-    if (life->phase != TH_LIFE_WAITS && life->phase != TH_LIFE_DUE) {
+    if ((!backs_off && life->phase != TH_LIFE_STARTS && life->phase != TH_LIFE_RUNS) ||
+        is_shown(list, life->id)) {
         return;
     }
     if (out->bytes > LISTING_BYTES_MAX) {
@@ -125,9 +175,12 @@ static void put_waiting(void *context, const th_life_info *life)
     th_buf_putf(out, "%s{", list->before);
     list->before = ",";
     put_texts(out, list->kernel, life);
-    th_json_put_pair(out, "state", TH_SLICE("backing off"));
+    th_json_put_pair(out, "state",
+                     backs_off ? TH_SLICE("backing off") : TH_SLICE("starting"));
     th_json_put_pair_u64(out, "restarts", life->restarts);
-    th_json_put_pair_u64(out, "next_ms", life->next_ms);
+    if (backs_off) {
+        th_json_put_pair_u64(out, "next_ms", life->next_ms);
+    }
     th_buf_putc(out, '}');
 }
 
@@ -136,7 +189,7 @@ static bool put_process(void *context, const th_process_info *info)
     listing *list = context;
     th_buf *out = list->out;
 
-    if (out->bytes > LISTING_BYTES_MAX) {
+    if (out->bytes > LISTING_BYTES_MAX || !note_shown(list, &info->ident)) {
         list->has_more = true;
         return false;
     }
@@ -155,7 +208,8 @@ void th_show_ps(th_kernel *kernel, th_lives *lives, const th_control_request *re
                     .lives = lives,
                     .out = out,
                     .now_ns = th_world_wall(th_kernel_world(kernel)).ns,
-                    .before = ""};
+                    .before = "",
+                    .seed = th_world_dice_u64(th_kernel_world(kernel))};
 
     th_control_put_ok(out, request->id);
     th_buf_putc(out, '{');
@@ -163,7 +217,11 @@ void th_show_ps(th_kernel *kernel, th_lives *lives, const th_control_request *re
     th_json_put_key(out, "processes");
     th_buf_putc(out, '[');
     th_kernel_each(kernel, put_process, &list);
+    if (list.shown_count > 0) {
+        qsort(list.shown, list.shown_count, sizeof *list.shown, by_hash);
+    }
     th_lives_each(lives, put_waiting, &list);
+    th_free(list.shown);
     th_buf_puts(out, list.has_more ? "],\"more\":true}" : "]}");
     th_control_put_end(out);
 }

@@ -259,8 +259,7 @@ def a_back_off_is_seen_and_a_kill_ends_it_for_good(place):
         seen = []
 
         def backs_off():
-            # Between two lives it is, for a moment, in neither table.
-            seen.append(control.names().get("hasty", {}))
+            seen.append(control.names()["hasty"])  # between two lives, too
             return seen[-1].get("state") == "backing off"
 
         until(backs_off)
