@@ -468,6 +468,61 @@ TEST(keeper, a_capability_of_who_does_not_come_again_is_void)
     strike();
 }
 
+/* Whether "a" may do "1" of "b", after another boot. */
+static void check_void(void)
+{
+    crash();
+    house_seen(&home);
+    house_ask(&home, "{\"Debug\":{\"HasCap\":{\"on\":\"a:test:local\",\"cap\":"
+                     "{\"issuer\":\"local@b:test:local\",\"params\":\"1\"}}}}");
+    house_run(&home);
+    T_STR(house_seen(&home), "answer:{\"Debug\":{\"HasCap\":false}}");
+    strike();
+}
+
+static void grant(void)
+{
+    house_ask(&home, "{\"GrantCapabilities\":{\"target\":\"a:test:local\","
+                     "\"capabilities\":[{\"issuer\":\"local@b:test:local\","
+                     "\"params\":\"1\"}]}}");
+    house_run(&home);
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuers_name_comes_back_later)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "none");
+    grant();
+    crash();
+    spawn("b", "restart");
+    check_void();
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuers_name_comes_back_at_once)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "restart");
+    grant();
+    house_ask(&home, "{\"KillProcess\":\"b:test:local\"}");
+    house_run(&home);
+    spawn("b", "restart");
+    check_void();
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuer_never_was_durable)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "none");
+    grant();
+    house_ask(&home, "{\"KillProcess\":\"b:test:local\"}");
+    house_run(&home);
+    spawn("b", "restart");
+    check_void();
+}
+
 TEST(keeper, shutdown_asks_the_node_to_stop)
 {
     set();

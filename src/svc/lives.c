@@ -52,7 +52,7 @@ static void free_life(th_life *life)
     th_life_doc_deinit(&life->doc);
     th_blob_unref(life->args);
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
+    th_lives_hold(life->lives, life, NULL);
     th_buf_deinit(&life->id);
     th_free(life);
 }
@@ -230,6 +230,7 @@ void th_lives_remove(th_lives *lives, th_life *life)
     th_list_push(&lives->gone, &life->link);
     life->phase = TH_LIFE_GONE;
     life->pid = TH_PID_NONE;
+    th_lives_hold(lives, life, NULL);
     life->removal = (th_store_job){.count = 1,
                                    .one = {.verb = TH_STORE_REMOVE,
                                            .table = TH_STORE_PROCESS,
@@ -250,10 +251,9 @@ void th_lives_remove(th_lives *lives, th_life *life)
 static void take_over(th_life *life, const th_saving *saving)
 {
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
     th_blob_unref(life->args);
     life->on_exit = th_on_exit_ref(saving->on_exit);
-    life->caps = th_caps_ref(saving->caps);
+    th_lives_hold(life->lives, life, th_caps_ref(saving->caps));
     life->args = th_blob_ref(saving->args);
     life->entry = saving->entry;
     life->host = saving->host;
@@ -364,9 +364,8 @@ static void come_again(th_lives *lives, th_life *life, const th_ended *what,
     int64_t ran_ns = th_world_wall(world).ns - what->started.ns;
 
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
     life->on_exit = th_on_exit_ref(what->on_exit);
-    life->caps = th_caps_ref(what->caps);
+    th_lives_hold(lives, life, th_caps_ref(what->caps));
     life->is_public = what->is_public;
     life->phase = phase;
     life->pid = TH_PID_NONE;
@@ -408,10 +407,19 @@ static bool note_end(th_lives *lives, th_life *life, const th_ended *what)
     return false;
 }
 
+/* What it issued is void, also when its name comes back in this boot. */
+static void scrub(th_lives *lives)
+{
+    if (th_lives_scrub(lives, NULL) != TH_OK) {
+        th_fault(TH_NOMEM, "records name capabilities that are void");
+    }
+}
+
 void th_lives_ended(th_lives *lives, const th_ended *what)
 {
     th_auto_buf id = TH_BUF_INIT;
     bool forgets = false;
+    bool is_named;
     th_life *life;
 
     if (what->who->name == NULL) {
@@ -431,9 +439,14 @@ void th_lives_ended(th_lives *lives, const th_ended *what)
         (th_pid_eq(life->pid, what->who->pid) || th_pid_is_none(life->pid))) {
         forgets = note_end(lives, life, what);
     }
+    is_named =
+        (what->life->revokes || forgets) && th_lives_may_name(lives, th_buf_slice(&id));
     th_lives_unlock(lives);
     if (forgets) {
         th_kernel_forget(lives->kernel, th_buf_slice(&id));
+    }
+    if (is_named) {
+        scrub(lives);
     }
 }
 
@@ -466,7 +479,7 @@ static bool kill_life(th_lives *lives, th_life *life)
 
 th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter)
 {
-    bool forgets = false;
+    bool forgets = false, is_named;
     th_life *life;
 
     th_lives_lock(lives);
@@ -475,9 +488,13 @@ th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter)
         th_list_push(&life->waiters, &waiter->link);
         forgets = kill_life(lives, life);
     }
+    is_named = forgets && th_lives_may_name(lives, id);
     th_lives_unlock(lives);
     if (forgets) {
         th_kernel_forget(lives->kernel, id);
+    }
+    if (is_named) {
+        scrub(lives);
     }
     return life == NULL ? TH_NOT_FOUND : TH_OK;
 }

@@ -161,7 +161,7 @@ static th_err settle_caps(th_lives *lives, th_life *life)
         caps[count] = resolve(lives, &doc->caps[i]);
         count += caps[count] != NULL;
     }
-    life->caps = th_caps_new(caps, count);
+    th_lives_hold(lives, life, th_caps_new(caps, count));
     while (count > 0) {
         th_cap_unref(caps[--count]);
     }

@@ -12,6 +12,36 @@
  * and those that come later find it void.
  */
 
+/* --- Who is named ----------------------------------------------------------------------- */
+
+static size_t slot_of(const th_lives *lives, th_slice id)
+{
+    return th_slice_hash(id, lives->seed) % LIVES_ISSUERS;
+}
+
+static void count_issuers(th_lives *lives, const th_caps *caps, uint32_t by)
+{
+    for (size_t i = 0; i < th_caps_count(caps); i++) {
+        lives->held[slot_of(lives, th_issuer_id(th_cap_issuer(th_caps_at(caps, i))))] +=
+            by;
+    }
+}
+
+void th_lives_hold(th_lives *lives, th_life *life, th_caps *caps)
+{
+    count_issuers(lives, life->caps, (uint32_t)-1);
+    th_caps_unref(life->caps);
+    life->caps = caps;
+    count_issuers(lives, caps, 1);
+}
+
+bool th_lives_may_name(const th_lives *lives, th_slice id)
+{
+    return lives->held[slot_of(lives, id)] > 0;
+}
+
+/* --- Writing ---------------------------------------------------------------------------- */
+
 /* All that is written at once. */
 typedef struct scrub {
     atomic_size_t left;      /* writes, and one for who began it */
@@ -85,8 +115,7 @@ static void keep_valid(th_life *life)
     }
     caps = valid == NULL ? NULL : th_caps_new(valid, count);
     if (caps != NULL) {
-        th_caps_unref(life->caps);
-        life->caps = caps;
+        th_lives_hold(life->lives, life, caps);
     }
     th_free(valid);
 }
