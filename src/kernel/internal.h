@@ -92,7 +92,8 @@ struct th_process {
     bool is_public;
     bool is_open;
     bool is_strict;
-    th_pid parent; /* its spawner, for what that may do to it */
+    _Atomic bool keeps_issued; /* any: th_kernel_keep_issued */
+    th_pid parent;             /* its spawner, for what that may do to it */
     th_blob *args;
     th_wall started;
 

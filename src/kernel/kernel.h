@@ -142,6 +142,13 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid);
 th_err th_kernel_await(th_kernel *kernel, th_slice id);
 void th_kernel_forget(th_kernel *kernel, th_slice id);
 
+/*
+ * As `forget`, but what it issued stays as it is, for whoever has the name next. Of a
+ * process that lives `keep_issued` says that this is so once it is over.
+ */
+void th_kernel_release(th_kernel *kernel, th_slice id);
+void th_kernel_keep_issued(th_kernel *kernel, th_pid pid);
+
 /* From here on processes end as they do in such a node (core/life.h). */
 void th_kernel_set_life(th_kernel *kernel, th_life_node node);
 

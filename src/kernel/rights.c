@@ -409,7 +409,9 @@ void th_rights_end(th_process *process, bool comes_again)
 
     if (process->ident.name != NULL) {
         th_process_put_id(process, &id);
-        if (!comes_again) {
+        if (!comes_again && atomic_load(&process->keeps_issued)) {
+            th_identity_came(process->kernel, th_buf_slice(&id)); /* the name is free */
+        } else if (!comes_again) {
             th_identity_end(process->kernel, th_buf_slice(&id));
         } else if (th_identity_await(process->kernel, th_buf_slice(&id)) != TH_OK) {
             th_fault(TH_NOMEM, "the name of a process that is to come again");
@@ -669,6 +671,22 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid)
 th_err th_kernel_await(th_kernel *kernel, th_slice id)
 {
     return th_identity_await(kernel, id);
+}
+
+void th_kernel_release(th_kernel *kernel, th_slice id)
+{
+    th_identity_came(kernel, id);
+}
+
+void th_kernel_keep_issued(th_kernel *kernel, th_pid pid)
+{
+    th_epoch_reader *reader = th_outside_enter(kernel);
+    th_process *process = th_table_find(kernel, pid);
+
+    if (process != NULL) {
+        atomic_store(&process->keeps_issued, true);
+    }
+    th_outside_leave(kernel, reader);
 }
 
 void th_kernel_forget(th_kernel *kernel, th_slice id)

@@ -300,6 +300,7 @@ static th_err save_life(th_lives *lives, th_saving *saving)
         life->backoff = (th_backoff){0}; /* the one before ended, or was set aside */
         life->restarts = 0;
         life->is_killed = false;
+        life->keeps_issued = false;
     }
     take_over(life, saving);
     err = th_lives_write(lives, life, saving); /* from here on it may be freed */
@@ -415,11 +416,19 @@ static void scrub(th_lives *lives)
     }
 }
 
+static void forget(th_lives *lives, th_slice id, bool keeps_issued)
+{
+    if (keeps_issued) {
+        th_kernel_release(lives->kernel, id);
+    } else {
+        th_kernel_forget(lives->kernel, id);
+    }
+}
+
 void th_lives_ended(th_lives *lives, const th_ended *what)
 {
     th_auto_buf id = TH_BUF_INIT;
-    bool forgets = false;
-    bool is_named;
+    bool forgets = false, keeps_issued = false, is_named;
     th_life *life;
 
     if (what->who->name == NULL) {
@@ -437,13 +446,14 @@ void th_lives_ended(th_lives *lives, const th_ended *what)
     life = th_lives_find(lives, th_buf_slice(&id));
     if (life != NULL && life->phase != TH_LIFE_ASIDE &&
         (th_pid_eq(life->pid, what->who->pid) || th_pid_is_none(life->pid))) {
+        keeps_issued = life->keeps_issued;
         forgets = note_end(lives, life, what);
     }
     is_named =
         (what->life->revokes || forgets) && th_lives_may_name(lives, th_buf_slice(&id));
     th_lives_unlock(lives);
     if (forgets) {
-        th_kernel_forget(lives->kernel, th_buf_slice(&id));
+        forget(lives, th_buf_slice(&id), keeps_issued);
     }
     if (is_named) {
         scrub(lives);
@@ -453,13 +463,17 @@ void th_lives_ended(th_lives *lives, const th_ended *what)
 /* --- Those who look, or kill ---------------------------------------------------------------- */
 
 /* Under the lock. True: it does not run, and its name is to be forgotten. */
-static bool kill_life(th_lives *lives, th_life *life)
+static bool kill_life(th_lives *lives, th_life *life, bool keeps_issued)
 {
     bool fires = th_on_exit_kind_of(life->on_exit) == TH_ON_EXIT_REQUESTS;
 
     life->is_killed = true;
+    life->keeps_issued = keeps_issued;
     switch (life->phase) {
     case TH_LIFE_RUNS:
+        if (keeps_issued) {
+            th_kernel_keep_issued(lives->kernel, life->pid);
+        }
         (void)th_kernel_kill(lives->kernel, life->pid,
                              TH_SLICE("terminated by its owner"));
         return false;
@@ -479,6 +493,7 @@ static bool kill_life(th_lives *lives, th_life *life)
 
 th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter)
 {
+    bool keeps_issued = waiter->keeps_issued; /* it may be gone soon */
     bool forgets = false, is_named;
     th_life *life;
 
@@ -486,12 +501,12 @@ th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter)
     life = th_lives_find(lives, id);
     if (life != NULL) {
         th_list_push(&life->waiters, &waiter->link);
-        forgets = kill_life(lives, life);
+        forgets = kill_life(lives, life, keeps_issued);
     }
     is_named = forgets && th_lives_may_name(lives, id);
     th_lives_unlock(lives);
     if (forgets) {
-        th_kernel_forget(lives->kernel, id);
+        forget(lives, id, keeps_issued);
     }
     if (is_named) {
         scrub(lives);
@@ -523,7 +538,8 @@ th_err th_lives_kill_pid(th_lives *lives, th_pid pid, th_lives_waiter *waiter)
     life = find_pid(lives, pid);
     if (life != NULL) {
         th_list_push(&life->waiters, &waiter->link);
-        (void)kill_life(lives, life); /* it runs: there is no name to forget */
+        (void)kill_life(lives, life,
+                        waiter->keeps_issued); /* it runs: there is no name to forget */
     }
     th_lives_unlock(lives);
     return life == NULL ? TH_NOT_FOUND : TH_OK;

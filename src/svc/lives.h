@@ -47,8 +47,9 @@ typedef struct th_life {
     th_lives *lives;
     th_buf id; /* "process:package:publisher" */
     th_life_phase phase;
-    th_pid pid;     /* TH_PID_NONE: it does not run */
-    bool is_killed; /* whatever it says itself: it does not come again */
+    th_pid pid;        /* TH_PID_NONE: it does not run */
+    bool is_killed;    /* whatever it says itself: it does not come again */
+    bool keeps_issued; /* and what it issued stays */
 
     const th_entry *entry; /* NULL: not found yet */
     const th_host *host;
@@ -109,6 +110,7 @@ typedef struct th_lives_waiter th_lives_waiter;
 struct th_lives_waiter {
     th_list link;
     void (*done)(th_lives_waiter *waiter, th_err err); /* any thread; once */
+    bool keeps_issued; /* what it issued stays, for the next who has its name */
 };
 
 /*
