@@ -95,7 +95,8 @@ struct th_process {
     bool is_strict;
     bool is_heir; /* others had something of its name before it came */
     bool is_lent; /* its spawner may send to it since its birth, and could not before */
-    th_pid parent; /* its spawner, for what that may do to it */
+    _Atomic bool keeps_issued; /* any: th_kernel_keep_issued */
+    th_pid parent;             /* its spawner, for what that may do to it */
     th_blob *args;
     th_wall started;
 

@@ -104,8 +104,8 @@ th_err th_kernel_launch(th_kernel *kernel, th_pid pid);
 th_err th_kernel_set_on_exit(th_kernel *kernel, th_pid pid, th_on_exit *on_exit);
 
 /*
- * Have the life of @pid saved (TH_SAVE_LIFE); @saving comes back to @owner. Refuses as
- * th_process_save; NOT_FOUND.
+ * Have the life of @pid saved (TH_SAVE_LIFE); @saving comes back to @owner, or, if that
+ * is none, by its job's `dropped` on any thread. Refuses as th_process_save; NOT_FOUND.
  */
 th_err th_kernel_save(th_kernel *kernel, th_pid pid, th_pid owner, th_saving *saving);
 
@@ -141,6 +141,13 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid);
  */
 th_err th_kernel_await(th_kernel *kernel, th_slice id);
 void th_kernel_forget(th_kernel *kernel, th_slice id);
+
+/*
+ * As `forget`, but what it issued stays as it is, for whoever has the name next. Of a
+ * process that lives `keep_issued` says that this is so once it is over.
+ */
+void th_kernel_release(th_kernel *kernel, th_slice id);
+void th_kernel_keep_issued(th_kernel *kernel, th_pid pid);
 
 /* From here on processes end as they do in such a node (core/life.h). */
 void th_kernel_set_life(th_kernel *kernel, th_life_node node);

@@ -166,7 +166,8 @@ th_err th_life_save(th_process *process, th_pid owner, th_saving *saving)
     saving->job.item.type = TH_ITEM_JOB;
     saving->job.owner = owner;
     saving->job.kernel = kernel;
-    saving->job.is_spawn = !th_pid_eq(owner, process->ident.pid);
+    saving->job.is_spawn =
+        !th_pid_is_none(owner) && !th_pid_eq(owner, process->ident.pid);
     saving->pid = process->ident.pid;
     saving->err = TH_OK;
     th_buf_clear(&saving->id);

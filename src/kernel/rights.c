@@ -455,6 +455,9 @@ void th_rights_end(th_process *process, bool comes_again)
         }
     } else if (issuer != NULL && process->is_heir && atomic_load(&process->is_undone)) {
         take_back(process, issuer);
+    } else if (process->ident.name != NULL && atomic_load(&process->keeps_issued)) {
+        th_process_put_id(process, &id);
+        th_identity_came(&process->kernel->identities, th_buf_slice(&id));
     } else if (issuer != NULL && process->ident.name != NULL) {
         th_identity_end(&process->kernel->identities, th_issuer_id(issuer));
     } else if (issuer != NULL) {
@@ -712,6 +715,22 @@ th_caps *th_kernel_caps(th_kernel *kernel, th_pid pid)
 th_err th_kernel_await(th_kernel *kernel, th_slice id)
 {
     return th_identity_await(&kernel->identities, id);
+}
+
+void th_kernel_release(th_kernel *kernel, th_slice id)
+{
+    th_identity_came(&kernel->identities, id);
+}
+
+void th_kernel_keep_issued(th_kernel *kernel, th_pid pid)
+{
+    th_epoch_reader *reader = th_outside_enter(kernel);
+    th_process *process = th_table_find(kernel, pid);
+
+    if (process != NULL) {
+        atomic_store(&process->keeps_issued, true);
+    }
+    th_outside_leave(kernel, reader);
 }
 
 void th_kernel_forget(th_kernel *kernel, th_slice id)

@@ -9,6 +9,7 @@
 #include "node/kill.h"
 #include "node/listen.h"
 #include "node/post.h"
+#include "node/right_verb.h"
 #include "node/show.h"
 #include "node/state_verb.h"
 #include "world/socket.h"
@@ -163,10 +164,10 @@ static void do_show(connection *from, const th_control_request *request, th_buf 
         th_show_caps(kernel, request, pid, out);
         break;
     case TH_VERB_GRANT:
-        th_show_grant(kernel, request, pid, out);
+        th_right_grant(kernel, from->server->lives, from->socket, request, pid, out);
         break;
     case TH_VERB_REVOKE:
-        th_show_revoke(kernel, request, pid, out);
+        th_right_revoke(kernel, from->server->lives, from->socket, request, pid, out);
         break;
     default:
         do_trace(from, request, pid, out);

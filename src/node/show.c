@@ -1,8 +1,11 @@
 #include "node/show.h"
 
+#include "base/mem.h"
 #include "codec/json_doc.h"
 #include "svc/on_exit_json.h"
 #include "world/socket.h"
+
+#include <stdlib.h>
 
 static void put_text(th_buf *out, th_kernel *kernel, const char *key,
                      const th_ident *who,
@@ -39,13 +42,6 @@ static void put_gone(th_buf *out, const th_control_request *request, th_err err)
                                              : th_reason_of(err)->text);
 }
 
-static void put_done(th_buf *out, const th_control_request *request)
-{
-    th_control_put_ok(out, request->id);
-    th_buf_puts(out, "{}");
-    th_control_put_end(out);
-}
-
 /* --- ps --------------------------------------------------------------------------- */
 
 /* Bytes of a listing; a socket takes twice as many. What is left out is said. */
@@ -58,7 +54,49 @@ typedef struct listing {
     int64_t now_ns;
     const char *before;
     bool has_more;
+
+    /* Who was shown, of those with a chosen name: hashes of their ids. */
+    uint64_t seed;
+    uint64_t *shown; /* owned */
+    size_t shown_count, shown_room;
 } listing;
+
+static bool note_shown(listing *list, const th_ident *who)
+{
+    th_auto_buf id = TH_BUF_INIT;
+
+    if (who->name == NULL) {
+        return true;
+    }
+    if (list->shown_count == list->shown_room) {
+        size_t room = list->shown_room == 0 ? 64 : list->shown_room * 2;
+        uint64_t *more = th_realloc(list->shown, room * sizeof *more);
+
+        if (more == NULL) {
+            return false;
+        }
+        list->shown = more;
+        list->shown_room = room;
+    }
+    th_lives_put_id(list->kernel, who, &id);
+    list->shown[list->shown_count++] = th_slice_hash(th_buf_slice(&id), list->seed);
+    return !id.failed;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    uint64_t one = *(const uint64_t *)a, other = *(const uint64_t *)b;
+
+    return one < other ? -1 : one > other;
+}
+
+static bool is_shown(const listing *list, th_slice id)
+{
+    uint64_t hash = th_slice_hash(id, list->seed);
+
+    return list->shown_count > 0 &&
+           bsearch(&hash, list->shown, list->shown_count, sizeof hash, by_hash) != NULL;
+}
 
 /* What `ps` and `info` have both. */
 static void put_info(th_buf *out, th_kernel *kernel, const th_process_info *info,
@@ -117,13 +155,18 @@ static void put_texts(th_buf *out, th_kernel *kernel, const th_life_info *life)
     th_json_put_pair(out, "guest", th_slice_str(life->entry->guest->name));
 }
 
-/* It is in the table though it does not run. */
+/*
+ * It is in the table though it does not run: it backs off, or it is just between two
+ * lives, whatever its record says of it.
+ */
 static void put_waiting(void *context, const th_life_info *life)
 {
+    bool backs_off = life->phase == TH_LIFE_WAITS || life->phase == TH_LIFE_DUE;
     listing *list = context;
     th_buf *out = list->out;
 
-    if (life->phase != TH_LIFE_WAITS && life->phase != TH_LIFE_DUE) {
+    if ((!backs_off && life->phase != TH_LIFE_STARTS && life->phase != TH_LIFE_RUNS) ||
+        is_shown(list, life->id)) {
         return;
     }
     if (out->bytes > LISTING_BYTES_MAX) {
@@ -133,9 +176,12 @@ static void put_waiting(void *context, const th_life_info *life)
     th_buf_putf(out, "%s{", list->before);
     list->before = ",";
     put_texts(out, list->kernel, life);
-    th_json_put_pair(out, "state", TH_SLICE("backing off"));
+    th_json_put_pair(out, "state",
+                     backs_off ? TH_SLICE("backing off") : TH_SLICE("starting"));
     th_json_put_pair_u64(out, "restarts", life->restarts);
-    th_json_put_pair_u64(out, "next_ms", life->next_ms);
+    if (backs_off) {
+        th_json_put_pair_u64(out, "next_ms", life->next_ms);
+    }
     th_buf_putc(out, '}');
 }
 
@@ -144,7 +190,7 @@ static bool put_process(void *context, const th_process_info *info)
     listing *list = context;
     th_buf *out = list->out;
 
-    if (out->bytes > LISTING_BYTES_MAX) {
+    if (out->bytes > LISTING_BYTES_MAX || !note_shown(list, &info->ident)) {
         list->has_more = true;
         return false;
     }
@@ -163,7 +209,8 @@ void th_show_ps(th_kernel *kernel, th_lives *lives, const th_control_request *re
                     .lives = lives,
                     .out = out,
                     .now_ns = th_world_wall(th_kernel_world(kernel)).ns,
-                    .before = ""};
+                    .before = "",
+                    .seed = th_world_dice_u64(th_kernel_world(kernel))};
 
     th_control_put_ok(out, request->id);
     th_buf_putc(out, '{');
@@ -171,7 +218,11 @@ void th_show_ps(th_kernel *kernel, th_lives *lives, const th_control_request *re
     th_json_put_key(out, "processes");
     th_buf_putc(out, '[');
     th_kernel_each(kernel, put_process, &list);
+    if (list.shown_count > 0) {
+        qsort(list.shown, list.shown_count, sizeof *list.shown, by_hash);
+    }
     th_lives_each(lives, put_waiting, &list);
+    th_free(list.shown);
     th_buf_puts(out, list.has_more ? "],\"more\":true}" : "]}");
     th_control_put_end(out);
 }
@@ -345,65 +396,4 @@ bool th_show_find_id(th_kernel *kernel, th_slice text, th_buf *out)
     id.node = th_slice_of(NULL, 0);
     th_address_encode(out, &id);
     return true;
-}
-
-static void put_no_issuer(th_buf *out, const th_control_request *request)
-{
-    th_auto_buf text = TH_BUF_INIT;
-
-    th_buf_putf(&text,
-                "`%.*s` issues nothing here: it is neither a process nor the "
-                "process:package:publisher of one to come",
-                TH_FMT(request->issuer));
-    th_control_put_error(out, request->id, TH_INVALID, th_buf_text(&text));
-}
-
-void th_show_grant(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                   th_buf *out)
-{
-    th_auto_buf issuer = TH_BUF_INIT;
-    th_auto(th_cap) cap = NULL;
-    th_err err;
-
-    if (th_show_find_id(kernel, request->issuer, &issuer)) {
-        cap = th_kernel_issue(kernel, th_buf_slice(&issuer), request->params);
-    }
-    if (cap == NULL) {
-        put_no_issuer(out, request);
-        return;
-    }
-    err = th_kernel_grant(kernel, pid, cap);
-    if (err == TH_OK) {
-        put_done(out, request);
-    } else {
-        put_gone(out, request, err);
-    }
-}
-
-void th_show_revoke(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                    th_buf *out)
-{
-    th_auto_buf issuer = TH_BUF_INIT;
-    th_claim what = {.params = request->params};
-    th_err err;
-
-    if (!th_show_find_id(kernel, request->issuer, &issuer)) {
-        put_no_issuer(out, request);
-        return;
-    }
-    what.issuer = th_buf_slice(&issuer);
-    if (th_pid_is_none(pid)) {
-        if (th_kernel_revoke(kernel, &what)) {
-            put_done(out, request);
-        } else {
-            put_no_issuer(out, request);
-        }
-        return;
-    }
-    err = th_kernel_drop(kernel, pid, &what);
-    if (err == TH_OK) {
-        put_done(out, request);
-    } else {
-        put_gone(out, request, err);
-    }
 }

@@ -18,12 +18,6 @@ void th_show_info(th_kernel *kernel, th_lives *lives, const th_control_request *
                   th_pid pid, th_buf *out);
 void th_show_caps(th_kernel *kernel, const th_control_request *request, th_pid pid,
                   th_buf *out);
-void th_show_grant(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                   th_buf *out);
-
-/* From @pid, or from all if it is none. */
-void th_show_revoke(th_kernel *kernel, const th_control_request *request, th_pid pid,
-                    th_buf *out);
 
 /*
  * Append "process:package:publisher" of who is meant by @text: who lives, or an address.

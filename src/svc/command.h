@@ -16,6 +16,9 @@
  *
  *   {"NotifyStop":true}  {"Monitor":ID}  {"Unmonitor":ID}  {"Link":ID}  {"Unlink":ID}
  *
+ * A KillProcess whose request has the metadata "no-revoke" leaves what the process
+ * issued as it is, for whoever has its name next.
+ *
  * A body is read completely before anything happens. Unknown fields are refused, and
  * so is an id with a node: the kernel commands its own node alone.
  *

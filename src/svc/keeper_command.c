@@ -53,7 +53,9 @@ static void take_on_exit(void *context, const th_life_info *info)
 {
     th_on_exit **on_exit = context;
 
-    *on_exit = th_on_exit_ref((th_on_exit *)info->on_exit);
+    if (info->phase != TH_LIFE_ASIDE) { /* else it is not that one's */
+        *on_exit = th_on_exit_ref((th_on_exit *)info->on_exit);
+    }
 }
 
 /* What a process holds, as a set. False: memory ran out. */

@@ -414,6 +414,9 @@ static th_err kill_plain(th_keeper *keeper, th_process *self, keeper_kill *kill)
     if (err == TH_OK) {
         err = th_process_monitor(self, kill->pid);
     }
+    if ((err == TH_OK || err == TH_EXISTS) && kill->waiter.keeps_issued) {
+        th_kernel_keep_issued(keeper->spec.kernel, kill->pid);
+    }
     if (err == TH_OK || err == TH_EXISTS) {
         err = th_kernel_kill(keeper->spec.kernel, kill->pid,
                              TH_SLICE("terminated by the kernel"));
@@ -440,6 +443,7 @@ void th_keeper_kill(th_keeper *keeper, th_process *self, th_msg *question,
                          .kernel = keeper->spec.kernel,
                          .dropped = dropped_kill};
     kill->waiter.done = record_is_gone;
+    kill->waiter.keeps_issued = th_slice_is(th_msg_metadata(question), "no-revoke");
     kill->question = question;
     th_list_init(&kill->link);
     th_buf_put(&kill->id, command->id.at, command->id.bytes);

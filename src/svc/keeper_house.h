@@ -53,6 +53,7 @@ th_err house_tell(house *house, const char *name, const char *what);
 
 /* Ask the keeper; its answer becomes a word. */
 void house_ask(house *house, const char *command);
+void house_ask_with(house *house, const char *command, const char *metadata);
 
 /* Does it run? And what its record says: "" when there is none. */
 bool house_runs(house *house, const char *name);

@@ -413,6 +413,11 @@ th_err house_tell(house *house, const char *name, const char *what)
 
 void house_ask(house *house, const char *command)
 {
+    house_ask_with(house, command, NULL);
+}
+
+void house_ask_with(house *house, const char *command, const char *metadata)
+{
     th_msg_parts parts = {.kind = TH_MSG_REQUEST,
                           .flags = TH_MSG_EXPECTS,
                           .body = th_slice_str(command)};
@@ -420,6 +425,10 @@ void house_ask(house *house, const char *command)
     th_request *request;
     th_id_error error;
 
+    if (metadata != NULL) {
+        parts.flags |= TH_MSG_METADATA;
+        parts.metadata = th_slice_str(metadata);
+    }
     T_EQ(th_kernel_resolve(house->stage.kernel, TH_SLICE("kernel:distro:sys"), &ask.to,
                            &error),
          TH_OK);

@@ -468,6 +468,106 @@ TEST(keeper, a_capability_of_who_does_not_come_again_is_void)
     strike();
 }
 
+static void check(bool has)
+{
+    house_seen(&home);
+    house_ask(&home, "{\"Debug\":{\"HasCap\":{\"on\":\"a:test:local\",\"cap\":"
+                     "{\"issuer\":\"local@b:test:local\",\"params\":\"1\"}}}}");
+    house_run(&home);
+    T_STR(house_seen(&home), has ? "answer:{\"Debug\":{\"HasCap\":true}}"
+                                 : "answer:{\"Debug\":{\"HasCap\":false}}");
+}
+
+/* "a" may not do "1" of "b", after another boot. */
+static void check_void(void)
+{
+    crash();
+    check(false);
+    strike();
+}
+
+static void grant(void)
+{
+    house_ask(&home, "{\"GrantCapabilities\":{\"target\":\"a:test:local\","
+                     "\"capabilities\":[{\"issuer\":\"local@b:test:local\","
+                     "\"params\":\"1\"}]}}");
+    house_run(&home);
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuers_name_comes_back_later)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "none");
+    grant();
+    crash();
+    spawn("b", "restart");
+    check_void();
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuers_name_comes_back_at_once)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "restart");
+    grant();
+    house_ask(&home, "{\"KillProcess\":\"b:test:local\"}");
+    house_run(&home);
+    spawn("b", "restart");
+    check_void();
+}
+
+TEST(keeper, a_kill_with_no_revoke_leaves_what_was_issued_for_the_next_of_its_name)
+{
+    for (int i = 0; i < 4; i++) {
+        const char *on_exit = i / 2 == 0 ? "restart" : "none";
+
+        set();
+        spawn("a", "restart");
+        spawn("b", on_exit);
+        grant();
+        house_ask_with(&home, "{\"KillProcess\":\"b:test:local\"}",
+                       i % 2 == 0 ? "no-revoke" : "no");
+        house_run(&home);
+        spawn("b", "restart");
+        check(i % 2 == 0);
+        crash();
+        check(i % 2 == 0);
+        strike();
+    }
+}
+
+TEST(keeper, a_kill_with_no_revoke_during_a_back_off_leaves_what_was_issued)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "restart");
+    grant();
+    for (int i = 0; i < 2; i++) {
+        T_EQ(house_tell(&home, "b", "crash"), TH_OK);
+        house_run(&home);
+    }
+    T_EQ(house_runs(&home, "b"), false);
+    house_ask_with(&home, "{\"KillProcess\":\"b:test:local\"}", "no-revoke");
+    house_run(&home);
+    T_EQ(house_has_record(&home, "b"), false);
+    spawn("b", "restart");
+    check(true);
+    strike();
+}
+
+TEST(keeper, a_void_capability_stays_void_when_its_issuer_never_was_durable)
+{
+    set();
+    spawn("a", "restart");
+    spawn("b", "none");
+    grant();
+    house_ask(&home, "{\"KillProcess\":\"b:test:local\"}");
+    house_run(&home);
+    spawn("b", "restart");
+    check_void();
+}
+
 TEST(keeper, shutdown_asks_the_node_to_stop)
 {
     set();

@@ -52,7 +52,7 @@ static void free_life(th_life *life)
     th_life_doc_deinit(&life->doc);
     th_blob_unref(life->args);
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
+    th_lives_hold(life->lives, life, NULL);
     th_buf_deinit(&life->id);
     th_free(life);
 }
@@ -173,8 +173,9 @@ static th_err submit(th_lives *lives, write_job *write)
 th_err th_lives_write(th_lives *lives, th_life *life, th_saving *saving)
 {
     write_job *write = make_write(lives, th_buf_slice(&life->id), saving);
-    th_life_parts parts = {.entry = life->entry->id,
-                           .host = life->host->id,
+    bool is_read = life->doc.json != NULL; /* and not more than that */
+    th_life_parts parts = {.entry = is_read ? life->doc.entry : life->entry->id,
+                           .host = is_read ? life->doc.host : life->host->id,
                            .args = th_blob_slice(life->args),
                            .is_public = life->is_public,
                            .on_exit = life->on_exit,
@@ -187,7 +188,8 @@ th_err th_lives_write(th_lives *lives, th_life *life, th_saving *saving)
     if (write == NULL) {
         return TH_QUOTA;
     }
-    parts.state = life->phase == TH_LIFE_DUE || life->phase == TH_LIFE_WAITS
+    parts.state = is_read ? life->doc.state
+                  : life->phase == TH_LIFE_DUE || life->phase == TH_LIFE_WAITS
                       ? TH_LIFE_BACKING_OFF
                   : life->phase == TH_LIFE_FIRES ? TH_LIFE_FIRING
                                                  : TH_LIFE_ALIVE;
@@ -228,6 +230,7 @@ void th_lives_remove(th_lives *lives, th_life *life)
     th_list_push(&lives->gone, &life->link);
     life->phase = TH_LIFE_GONE;
     life->pid = TH_PID_NONE;
+    th_lives_hold(lives, life, NULL);
     life->removal = (th_store_job){.count = 1,
                                    .one = {.verb = TH_STORE_REMOVE,
                                            .table = TH_STORE_PROCESS,
@@ -248,10 +251,9 @@ void th_lives_remove(th_lives *lives, th_life *life)
 static void take_over(th_life *life, const th_saving *saving)
 {
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
     th_blob_unref(life->args);
     life->on_exit = th_on_exit_ref(saving->on_exit);
-    life->caps = th_caps_ref(saving->caps);
+    th_lives_hold(life->lives, life, th_caps_ref(saving->caps));
     life->args = th_blob_ref(saving->args);
     life->entry = saving->entry;
     life->host = saving->host;
@@ -298,6 +300,7 @@ static th_err save_life(th_lives *lives, th_saving *saving)
         life->backoff = (th_backoff){0}; /* the one before ended, or was set aside */
         life->restarts = 0;
         life->is_killed = false;
+        life->keeps_issued = false;
     }
     take_over(life, saving);
     err = th_lives_write(lives, life, saving); /* from here on it may be freed */
@@ -362,9 +365,8 @@ static void come_again(th_lives *lives, th_life *life, const th_ended *what,
     int64_t ran_ns = th_world_wall(world).ns - what->started.ns;
 
     th_on_exit_unref(life->on_exit);
-    th_caps_unref(life->caps);
     life->on_exit = th_on_exit_ref(what->on_exit);
-    life->caps = th_caps_ref(what->caps);
+    th_lives_hold(lives, life, th_caps_ref(what->caps));
     life->is_public = what->is_public;
     life->phase = phase;
     life->pid = TH_PID_NONE;
@@ -406,10 +408,27 @@ static bool note_end(th_lives *lives, th_life *life, const th_ended *what)
     return false;
 }
 
+/* What it issued is void, also when its name comes back in this boot. */
+static void scrub(th_lives *lives)
+{
+    if (th_lives_scrub(lives, NULL) != TH_OK) {
+        th_fault(TH_NOMEM, "records name capabilities that are void");
+    }
+}
+
+static void forget(th_lives *lives, th_slice id, bool keeps_issued)
+{
+    if (keeps_issued) {
+        th_kernel_release(lives->kernel, id);
+    } else {
+        th_kernel_forget(lives->kernel, id);
+    }
+}
+
 void th_lives_ended(th_lives *lives, const th_ended *what)
 {
     th_auto_buf id = TH_BUF_INIT;
-    bool forgets = false;
+    bool forgets = false, keeps_issued = false, is_named;
     th_life *life;
 
     if (what->who->name == NULL) {
@@ -427,24 +446,34 @@ void th_lives_ended(th_lives *lives, const th_ended *what)
     life = th_lives_find(lives, th_buf_slice(&id));
     if (life != NULL && life->phase != TH_LIFE_ASIDE &&
         (th_pid_eq(life->pid, what->who->pid) || th_pid_is_none(life->pid))) {
+        keeps_issued = life->keeps_issued;
         forgets = note_end(lives, life, what);
     }
+    is_named =
+        (what->life->revokes || forgets) && th_lives_may_name(lives, th_buf_slice(&id));
     th_lives_unlock(lives);
     if (forgets) {
-        th_kernel_forget(lives->kernel, th_buf_slice(&id));
+        forget(lives, th_buf_slice(&id), keeps_issued);
+    }
+    if (is_named) {
+        scrub(lives);
     }
 }
 
 /* --- Those who look, or kill ---------------------------------------------------------------- */
 
 /* Under the lock. True: it does not run, and its name is to be forgotten. */
-static bool kill_life(th_lives *lives, th_life *life)
+static bool kill_life(th_lives *lives, th_life *life, bool keeps_issued)
 {
     bool fires = th_on_exit_kind_of(life->on_exit) == TH_ON_EXIT_REQUESTS;
 
     life->is_killed = true;
+    life->keeps_issued = keeps_issued;
     switch (life->phase) {
     case TH_LIFE_RUNS:
+        if (keeps_issued) {
+            th_kernel_keep_issued(lives->kernel, life->pid);
+        }
         (void)th_kernel_kill(lives->kernel, life->pid,
                              TH_SLICE("terminated by its owner"));
         return false;
@@ -464,18 +493,23 @@ static bool kill_life(th_lives *lives, th_life *life)
 
 th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter)
 {
-    bool forgets = false;
+    bool keeps_issued = waiter->keeps_issued; /* it may be gone soon */
+    bool forgets = false, is_named;
     th_life *life;
 
     th_lives_lock(lives);
     life = th_lives_find(lives, id);
     if (life != NULL) {
         th_list_push(&life->waiters, &waiter->link);
-        forgets = kill_life(lives, life);
+        forgets = kill_life(lives, life, keeps_issued);
     }
+    is_named = forgets && th_lives_may_name(lives, id);
     th_lives_unlock(lives);
     if (forgets) {
-        th_kernel_forget(lives->kernel, id);
+        forget(lives, id, keeps_issued);
+    }
+    if (is_named) {
+        scrub(lives);
     }
     return life == NULL ? TH_NOT_FOUND : TH_OK;
 }
@@ -504,7 +538,8 @@ th_err th_lives_kill_pid(th_lives *lives, th_pid pid, th_lives_waiter *waiter)
     life = find_pid(lives, pid);
     if (life != NULL) {
         th_list_push(&life->waiters, &waiter->link);
-        (void)kill_life(lives, life); /* it runs: there is no name to forget */
+        (void)kill_life(lives, life,
+                        waiter->keeps_issued); /* it runs: there is no name to forget */
     }
     th_lives_unlock(lives);
     return life == NULL ? TH_NOT_FOUND : TH_OK;
@@ -536,6 +571,16 @@ void th_lives_each(th_lives *lives, th_lives_visit *visit, void *context)
         }
     }
     th_lives_unlock(lives);
+}
+
+bool th_lives_has_pid(th_lives *lives, th_pid pid)
+{
+    bool has;
+
+    th_lives_lock(lives);
+    has = find_pid(lives, pid) != NULL;
+    th_lives_unlock(lives);
+    return has;
 }
 
 bool th_lives_look(th_lives *lives, th_slice id, th_lives_visit *visit, void *context)

@@ -47,8 +47,9 @@ typedef struct th_life {
     th_lives *lives;
     th_buf id; /* "process:package:publisher" */
     th_life_phase phase;
-    th_pid pid;     /* TH_PID_NONE: it does not run */
-    bool is_killed; /* whatever it says itself: it does not come again */
+    th_pid pid;        /* TH_PID_NONE: it does not run */
+    bool is_killed;    /* whatever it says itself: it does not come again */
+    bool keeps_issued; /* and what it issued stays */
 
     const th_entry *entry; /* NULL: not found yet */
     const th_host *host;
@@ -60,7 +61,7 @@ typedef struct th_life {
     th_backoff backoff;
     uint64_t order;
     th_mono due;     /* DUE, WAITS */
-    th_life_doc doc; /* as it was read, until it is settled */
+    th_life_doc doc; /* as it was read, while its code is not there */
 
     th_list waiters;      /* for its end */
     th_store_job removal; /* of its record: made with it, so that it cannot fail */
@@ -109,6 +110,7 @@ typedef struct th_lives_waiter th_lives_waiter;
 struct th_lives_waiter {
     th_list link;
     void (*done)(th_lives_waiter *waiter, th_err err); /* any thread; once */
+    bool keeps_issued; /* what it issued stays, for the next who has its name */
 };
 
 /*
@@ -117,6 +119,15 @@ struct th_lives_waiter {
  */
 th_err th_lives_kill(th_lives *lives, th_slice id, th_lives_waiter *waiter);
 th_err th_lives_kill_pid(th_lives *lives, th_pid pid, th_lives_waiter *waiter);
+
+/*
+ * Capabilities were revoked: they go from all records that name them. @waiter is told
+ * when that is durable. Refuses: QUOTA; some may have gone all the same.
+ */
+th_err th_lives_scrub(th_lives *lives, th_lives_waiter *waiter);
+
+/* Is there a record of what runs as @pid? */
+bool th_lives_has_pid(th_lives *lives, th_pid pid);
 
 /* What is to be seen of one; a copy but for the entry, the host and borrowed texts. */
 typedef struct th_life_info {

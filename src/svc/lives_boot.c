@@ -28,6 +28,7 @@ static bool read_record(void *context, th_slice key, th_slice value)
     if (err != TH_OK) {
         th_buf_putf(with->notes, "the process `%.*s` is set aside: %s\n", TH_FMT(key),
                     th_buf_text(&why));
+        with->lives->has_unread = true;
         return true;
     }
     life = th_lives_make(with->lives, key);
@@ -113,6 +114,7 @@ th_err th_lives_read(th_lives *lives, th_buf *notes)
 
     if (err == TH_DAMAGED) { /* what could be read is there: the rest waits */
         th_buf_putf(notes, "not all processes could be read: %s\n", th_buf_text(&why));
+        lives->has_unread = true;
         err = TH_OK;
     }
     if (err == TH_OK) {
@@ -139,9 +141,11 @@ static th_cap *resolve(void *context, const th_cap_claim *claim)
 {
     th_lives *lives = context;
 
-    return issuer_lives(lives, claim)
-               ? th_kernel_issue(lives->kernel, claim->id, claim->params)
-               : NULL;
+    if (!issuer_lives(lives, claim)) {
+        lives->has_lost = true;
+        return NULL;
+    }
+    return th_kernel_issue(lives->kernel, claim->id, claim->params);
 }
 
 static th_err settle_caps(th_lives *lives, th_life *life)
@@ -157,7 +161,7 @@ static th_err settle_caps(th_lives *lives, th_life *life)
         caps[count] = resolve(lives, &doc->caps[i]);
         count += caps[count] != NULL;
     }
-    life->caps = th_caps_new(caps, count);
+    th_lives_hold(lives, life, th_caps_new(caps, count));
     while (count > 0) {
         th_cap_unref(caps[--count]);
     }
@@ -179,6 +183,17 @@ static th_err settle_rest(th_lives *lives, th_life *life)
         err = life->args == NULL ? TH_NOMEM : TH_OK;
     }
     return err;
+}
+
+/*
+ * What whoever is gone had issued is void for good, also when its name comes back: so
+ * it goes from the record. But not while there are records which cannot be read.
+ */
+static void write_less(th_lives *lives, th_life *life, bool has_lost)
+{
+    if (has_lost && !lives->has_unread) {
+        (void)th_lives_write(lives, life, NULL); /* else the next boot does it */
+    }
 }
 
 static bool belongs(const th_life *life)
@@ -222,18 +237,22 @@ static th_err settle(const settling *with, th_life *life)
     th_lives *lives = with->lives;
     const char *missing = find_code(with, life);
     const th_boot_row *row;
+    bool has_lost;
     th_err err;
 
+    lives->has_lost = false;
+    err = settle_rest(lives, life);
+    has_lost = lives->has_lost;
+    if (err != TH_OK) {
+        return err;
+    }
     if (missing != NULL) {
         th_buf_putf(with->notes,
                     "the process `%.*s` is set aside until its code is back: %s "
                     "`%.*s`\n",
                     TH_FMT(th_buf_slice(&life->id)), missing, TH_FMT(life->doc.entry));
+        write_less(lives, life, has_lost);
         return TH_OK;
-    }
-    err = settle_rest(lives, life);
-    if (err != TH_OK) {
-        return err;
     }
     row = th_life_at_boot(th_on_exit_kind_of(life->on_exit), life->doc.state);
     th_life_doc_deinit(&life->doc);
@@ -242,6 +261,7 @@ static th_err settle(const settling *with, th_life *life)
         return TH_OK;
     }
     life->phase = row->act == TH_BOOT_FIRE ? TH_LIFE_FIRES : TH_LIFE_DUE;
+    write_less(lives, life, has_lost);
     return th_kernel_await(lives->kernel, th_buf_slice(&life->id));
 }
 

@@ -192,6 +192,56 @@ def what_lacks_its_code_is_set_aside_and_comes_back_with_it(place):
     assert "set aside" not in up.errors, up.errors
 
 
+# --- Rights that the owner gives and takes --------------------------------------------
+
+
+def caps(up, name):
+    answer = json.loads(up.ask("caps", f"{name}:app:local", "--json").stdout)
+    return {one["params"] for one in answer["capabilities"]
+            if one["issuer"].endswith("two:app:local")}
+
+
+def crash(up):
+    up.node.kill()
+    up.node.communicate(timeout=WAIT_S)
+
+
+@test
+def what_the_owner_grants_and_revokes_is_durable_when_it_is_answered(place):
+    put_app(place)
+    up = Up(place, "app")
+    control = Control(place)
+    for name in ("one", "two", "three", "gone"):
+        file = "waits.lua" if name == "gone" else "task.lua"
+        assert control.do(initialize(name, file)) == "InitializedProcess"
+    control.close()
+    for name in ("one", "three", "gone"):
+        for params in ("1", "2"):
+            up.ask("grant", f"{name}:app:local", "two:app:local", params)
+    crash(up)
+    up = Up(place, "app")
+    for name in ("one", "three", "gone"):
+        assert caps(up, name) == {"1", "2"}, name
+    up.ask("revoke", "two:app:local", "1", "--from", "one:app:local")
+    crash(up)
+    up = Up(place, "app")
+    assert caps(up, "one") == {"2"} and caps(up, "three") == {"1", "2"}
+    up.ask("revoke", "two:app:local", "2")
+    crash(up)
+    up = Up(place, "app")
+    assert caps(up, "one") == set() and caps(up, "three") == {"1"}
+    assert caps(up, "gone") == {"1"}
+    crash(up)
+    put_app(place, MANIFEST.replace("name: main", "name: other")
+            .replace("file://waits.lua", "file://task.lua"))
+    up = Up(place, "app")  # "gone" is set aside
+    up.ask("revoke", "two:app:local", "1")
+    crash(up)
+    put_app(place)
+    with Up(place, "app") as up:
+        assert caps(up, "gone") == set() and caps(up, "three") == set()
+
+
 # --- Back-off -------------------------------------------------------------------------
 
 
@@ -209,8 +259,7 @@ def a_back_off_is_seen_and_a_kill_ends_it_for_good(place):
         seen = []
 
         def backs_off():
-            # Between two lives it is, for a moment, in neither table.
-            seen.append(control.names().get("hasty", {}))
+            seen.append(control.names()["hasty"])  # between two lives, too
             return seen[-1].get("state") == "backing off"
 
         until(backs_off)
