@@ -153,6 +153,21 @@ static size_t find_mark(th_slice text)
     return text.bytes;
 }
 
+/* An entry for each of @names, which blanks part. */
+static th_err add_named(th_stage *stage, const char *path, th_slice names,
+                        th_slice text, th_buf *why)
+{
+    th_err err;
+
+    do {
+        size_t bytes = th_slice_find(names, ' ');
+
+        err = add_chunk(stage, path, th_slice_of(names.at, bytes), text, why);
+        names = th_slice_from(names, bytes < names.bytes ? bytes + 1 : bytes);
+    } while (err == TH_OK && names.bytes > 0);
+    return err;
+}
+
 static th_err add_chunks(th_stage *stage, const th_stage_spec *spec, th_buf *why)
 {
     th_slice rest = th_slice_from(spec->text, find_mark(spec->text));
@@ -160,12 +175,12 @@ static th_err add_chunks(th_stage *stage, const th_stage_spec *spec, th_buf *why
 
     while (err == TH_OK && rest.bytes > 0) {
         th_slice chunk = th_slice_from(rest, strlen(MARK));
-        size_t name_bytes = th_slice_find(chunk, '\n');
+        size_t names_bytes = th_slice_find(chunk, '\n');
         size_t bytes;
 
-        rest = th_slice_from(chunk, name_bytes);
+        rest = th_slice_from(chunk, names_bytes);
         bytes = find_mark(rest);
-        err = add_chunk(stage, spec->name, th_slice_of(chunk.at, name_bytes),
+        err = add_named(stage, spec->name, th_slice_of(chunk.at, names_bytes),
                         th_slice_of(rest.at, bytes), why);
         rest = th_slice_from(rest, bytes);
     }

@@ -1,8 +1,9 @@
 /*
  * Stage: a kernel with the Lua entries of one workload, for the bench.
  *
- * A text holds one or several chunks, each begun by a line "--@ NAME"; they become
- * entries bench:NAME, of which bench:main is run with the arguments. Beside
+ * A text holds one or several chunks, each begun by a line "--@ NAME" or, of several
+ * entries, "--@ NAME NAME"; they become entries bench:NAME, of which bench:main is run
+ * with the arguments. Beside
  * system:processes there is a host bench:coreN for each shard, bound to it.
  *
  * A line that a process prints goes to standard output. "resident NAME" is not

@@ -15,14 +15,7 @@ return function(count, host, kind)
   play(count)
   print("value " .. time.now():sub(start):nanoseconds() / count)
 end
---@ pong
-return function(to)
-  local asked = process.listen("ping")
-  while true do
-    process.send(to, "pong", (asked:receive()))
-  end
-end
---@ foreign_pong
+--@ pong foreign_pong
 return function(to)
   local asked = process.listen("ping")
   while true do

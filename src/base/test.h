@@ -31,6 +31,27 @@ void th_test_register(const char *module, const char *name, void (*run)(void));
     }                                                                                  \
     static void test_##module##_##name(void)
 
+/*
+ * The running test plays @seed from now on, and lies in src/@folder: should it fail, in
+ * whatever way, the command that plays this seed alone is printed.
+ */
+void th_test_plays(const char *folder, uint64_t seed);
+
+/* The one seed to play, as THOLE_SEED says; 0: all. */
+uint64_t th_test_seed(void);
+
+/* Sanitizers make everything slow: there is less to play then. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define TH_TEST_IS_SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define TH_TEST_IS_SANITIZED true
+#endif
+#endif
+#ifndef TH_TEST_IS_SANITIZED
+#define TH_TEST_IS_SANITIZED false
+#endif
+
 #define T_TRUE(condition) assert_true(condition)
 #define T_FALSE(condition) assert_false(condition)
 #define T_EQ(a, b) assert_int_equal((intmax_t)(a), (intmax_t)(b))

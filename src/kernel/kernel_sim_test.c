@@ -15,19 +15,11 @@
  * Each seed is a whole life of a kernel: actors are born, send, ask, answer, pass on,
  * link, watch, name and kill one another within narrow limits, now and then in a node
  * that is short of memory; then they only read, until nothing is left to happen.
+ *
+ * THOLE_SEED=N plays that seed alone, and shows its trace.
  */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SEEDS 150
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SEEDS 150
-#endif
-#endif
-#ifndef SEEDS
-#define SEEDS 1000
-#endif
-
+#define SEEDS (TH_TEST_IS_SANITIZED ? 500u : 10000u)
 #define STEPS 1500       /* of the kernel, in which actors act */
 #define STEPS_MAX 100000 /* by then all has come to rest */
 #define PEOPLE_MAX 40    /* alive at a time */
@@ -746,6 +738,7 @@ static void strike(uint64_t seed)
 
 static void play(uint64_t seed, bool is_traced)
 {
+    th_test_plays("kernel", seed);
     set_stage(seed, is_traced);
     first_people();
     for (int i = 0; i < STEPS && th_kernel_step(it.stage.kernel); i++) {
@@ -759,6 +752,11 @@ static void play(uint64_t seed, bool is_traced)
     poke_all(); /* whoever held something back while it was preempted */
     run_until_rest();
     th_witness_settle(it.witness);
+    if (th_test_seed() > 0) {
+        th_slice told = th_witness_trace(it.witness);
+
+        fwrite(told.at, 1, told.bytes, stderr);
+    }
     if (th_witness_wrong(it.witness)[0] != '\0') {
         fail_msg("seed %llu: %s", (unsigned long long)seed,
                  th_witness_wrong(it.witness));
@@ -770,14 +768,16 @@ static void play(uint64_t seed, bool is_traced)
 TEST(simulation, whatever_processes_do_to_one_another_the_kernel_keeps_its_promises)
 {
     unsigned denied = 0, came_by_right = 0;
+    uint64_t only = th_test_seed();
 
-    for (uint64_t seed = 1; seed <= SEEDS; seed++) {
-        play(seed, false);
+    for (uint64_t seed = only > 0 ? only : 1; seed <= (only > 0 ? only : SEEDS);
+         seed++) {
+        play(seed, only > 0);
         it.witness = th_witness_free(it.witness);
         denied += it.rights.denied;
         came_by_right += it.rights.came_by_right;
     }
-    T_TRUE(denied > SEEDS && came_by_right > SEEDS);
+    T_TRUE(only > 0 || (denied > SEEDS && came_by_right > SEEDS));
 }
 
 TEST(simulation, a_seed_plays_the_same_again_byte_for_byte)

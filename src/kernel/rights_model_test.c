@@ -16,21 +16,8 @@
  * nothing that is right is refused.
  */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IS_SLOW
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IS_SLOW
-#endif
-#endif
-
-#ifdef IS_SLOW
-#define DEPTH 2
-#define WALKS 200
-#else
-#define DEPTH 3
-#define WALKS 3000
-#endif
+#define DEPTH (TH_TEST_IS_SANITIZED ? 2 : 3)
+#define WALKS (TH_TEST_IS_SANITIZED ? 200 : 3000)
 #define WALK_STEPS 60
 
 typedef struct person {

@@ -13,16 +13,7 @@
 #define CHANGES_MAX 3
 #define VALUE_BYTES_MAX 9000
 
-#if defined(__SANITIZE_ADDRESS__)
-#define IMAGES 500
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define IMAGES 500
-#endif
-#endif
-#ifndef IMAGES
-#define IMAGES 10000
-#endif
+#define IMAGES (TH_TEST_IS_SANITIZED ? 500 : 10000)
 
 /* Versions of what is stored: 0, there is nothing. */
 typedef struct content {
@@ -69,9 +60,7 @@ static int errors_played;
 
 #define HOLDS(condition)                                                               \
     if (!(condition)) {                                                                \
-        fail_msg("seed %llu: %s (THOLE_SEED=%llu plays it alone)",                     \
-                 (unsigned long long)seed_played, #condition,                          \
-                 (unsigned long long)seed_played);                                     \
+        fail_msg("seed %llu: %s", (unsigned long long)seed_played, #condition);        \
     }
 
 /* --- Values ----------------------------------------------------------------------- */
@@ -414,16 +403,17 @@ static int play(uint64_t seed)
 /* Play seed after seed, or that of THOLE_SEED, until there are so many images. */
 static void play_seeds(int (*play_one)(uint64_t seed), int images_min)
 {
-    const char *seed = getenv("THOLE_SEED");
     int images = 0;
 
-    if (seed != NULL) {
-        seed_played = strtoull(seed, NULL, 10);
+    seed_played = th_test_seed();
+    if (seed_played > 0) {
+        th_test_plays("store", seed_played);
         play_one(seed_played);
         return;
     }
     for (uint64_t n = 1; images < images_min; n++) {
         seed_played = n;
+        th_test_plays("store", n);
         images += play_one(n);
     }
     printf("%d images\n", images);
@@ -527,5 +517,5 @@ TEST(store_crash, a_disk_that_fails_loses_nothing_that_was_acknowledged)
 {
     errors_played = 0;
     play_seeds(play_failing, IMAGES / 2);
-    HOLDS(getenv("THOLE_SEED") != NULL || errors_played > 0);
+    HOLDS(th_test_seed() > 0 || errors_played > 0);
 }

@@ -11,24 +11,14 @@
 #include <stdlib.h>
 
 /*
- * 1,000 seeds of a workload of both guest kinds, each a whole life of a kernel: the
+ * 10,000 seeds of a workload of both guest kinds, each a whole life of a kernel: the
  * promises of witness/witness.h hold, what is relayed stays in order, every request ends
  * once, and in the end nothing is left. And a seed plays the same again, byte for byte.
  *
  * THOLE_SEED=N plays that seed alone, and shows its trace.
  */
 
-#if defined(__SANITIZE_ADDRESS__)
-#define SEEDS 60
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SEEDS 60
-#endif
-#endif
-#ifndef SEEDS
-#define SEEDS 1000
-#endif
-
+#define SEEDS (TH_TEST_IS_SANITIZED ? 500u : 10000u)
 #define STEPS 2000       /* of the kernel, in which puppets act */
 #define STEPS_MAX 200000 /* by then all has come to rest */
 #define PUPPETS_LEAST 3
@@ -270,9 +260,8 @@ static void judge(uint64_t seed)
     const char *wrong = th_witness_wrong(both.witness);
 
     if (is_wrong()) {
-        fail_msg("seed %llu: %s (THOLE_SEED=%llu plays it alone, with its trace)",
-                 (unsigned long long)seed, wrong[0] != '\0' ? wrong : both.wrong,
-                 (unsigned long long)seed);
+        fail_msg("seed %llu: %s", (unsigned long long)seed,
+                 wrong[0] != '\0' ? wrong : both.wrong);
     }
 }
 
@@ -281,6 +270,7 @@ static void play(uint64_t seed, bool is_traced)
 {
     int64_t live = th_mem_live();
 
+    th_test_plays("svc", seed);
     set_stage(seed, is_traced);
     act();
     close_down();
@@ -301,23 +291,16 @@ static void forget(void)
     th_buf_deinit(&both.trace);
 }
 
-static uint64_t wanted(void)
-{
-    const char *seed = getenv("THOLE_SEED");
-
-    return seed == NULL ? 0 : strtoull(seed, NULL, 10);
-}
-
 TEST(both_kinds, whatever_processes_do_to_one_another_the_kernel_keeps_its_promises)
 {
     unsigned told[BOTH_KINDS] = {0}, answered[BOTH_KINDS] = {0};
-    uint64_t first = wanted() > 0 ? wanted() : 1;
-    uint64_t last = wanted() > 0 ? wanted() : SEEDS;
+    uint64_t first = th_test_seed() > 0 ? th_test_seed() : 1;
+    uint64_t last = th_test_seed() > 0 ? th_test_seed() : SEEDS;
 
     open_ground();
     for (uint64_t seed = first; seed <= last; seed++) {
-        play(seed, wanted() > 0);
-        if (wanted() > 0) {
+        play(seed, th_test_seed() > 0);
+        if (th_test_seed() > 0) {
             fputs(th_buf_text(&both.trace), stderr);
         }
         for (int i = 0; i < BOTH_KINDS; i++) {
@@ -327,7 +310,8 @@ TEST(both_kinds, whatever_processes_do_to_one_another_the_kernel_keeps_its_promi
         judge(seed);
         forget();
     }
-    for (int i = 0; i < BOTH_KINDS && wanted() == 0; i++) { /* it was no empty house */
+    for (int i = 0; i < BOTH_KINDS && th_test_seed() == 0;
+         i++) { /* it was no empty house */
         T_TRUE(told[i] > 50 * SEEDS);
         T_TRUE(answered[i] > SEEDS);
     }

@@ -14,6 +14,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 from outside import Outside, Refused
 from place import THOLE, TOP, WAIT_S, Tests, Up, until
@@ -1151,6 +1152,24 @@ def attach(place, *words, text="", code=0):
     return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
 
 
+def attach_until(place, count, *words, text):
+    """The same, whose input stays open until @count lines came: all that it said."""
+    one = subprocess.Popen([THOLE, "attach", "--home", "home", *words], cwd=place.folder,
+                           env=place.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                           stderr=subprocess.PIPE, text=True)
+    place.started.append(one)
+    too_late = threading.Timer(WAIT_S, one.kill)
+    too_late.start()
+    print(text, file=one.stdin, flush=True)
+    lines = [one.stdout.readline() for _ in range(count)]
+    out, err = one.communicate(timeout=WAIT_S)
+    too_late.cancel()
+    assert one.returncode == 0, (one.returncode, lines, out, err)
+    lines = [json.loads(line) for line in lines + out.splitlines()]
+    assert lines[count:] == [{"ended": {}}], lines
+    return lines
+
+
 @test
 def the_command_is_a_process(place):
     with Node(place) as node:
@@ -1181,9 +1200,10 @@ def the_command_has_the_rights_that_it_is_given(place):
         for words in (("--public",), ("--grant-to=boss", "--grant-to", "boss")):
             ask = {**asked, "body": "local _, e = process.send(asked:source(), 't', 1) "
                                     "return e == nil"}
-            lines, _ = attach(place, "--grant=boss", *words, text=json.dumps(ask))
-            answer = [line["ok"]["message"] for line in lines[1:] if "ok" in line][0]
-            assert answer["value"] is True, lines  # it could send; this one may be gone
+            lines = attach_until(place, 3, "--grant=boss", *words, text=json.dumps(ask))
+            assert lines[1]["ok"]["message"]["value"] is True, lines
+            came = lines[2]["message"]  # it waited until the answer was there
+            assert (came["kind"], came["topic"], came["value"]) == ("send", "t", 1), came
         link = {"id": 1, "verb": "link", "to": "boss"}
         lines, _ = attach(place, "--grant", 'boss="control"', text=json.dumps(link))
         assert lines[1] == {"id": 1, "ok": {}}, lines

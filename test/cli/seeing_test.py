@@ -6,10 +6,11 @@ Run by plain python3; THOLE names the program, else it is build/thole. The last 
 """
 
 import json
+import select
 import sys
-import time
+import threading
 
-from place import Tests, Up, until
+from place import WAIT_S, Tests, Up, until
 
 test = Tests()
 
@@ -162,17 +163,31 @@ def rights_are_given_listed_and_taken_back(place):
 
 
 class Trace:
-    """A trace that runs, and what it showed."""
+    """A trace that runs; it listens when it shows what @probe does."""
 
-    def __init__(self, up, *words):
-        self.lines = []
-        self.trace = up.place.start("trace", "--home", "home", "--json", *words)
-        time.sleep(0.3)  # nothing tells when it listens
+    def __init__(self, up, probe, *words):
+        self.trace = up.place.start("trace", "--home", "home", *words)
+        self.too_late = threading.Timer(WAIT_S, self.trace.kill)
+        self.too_late.start()
+        while not select.select([self.trace.stdout], [], [], 0.05)[0]:
+            probe()
+
+    def until(self, holds):
+        """The lines up to the first of which this holds."""
+        lines = []
+        while not lines or not holds(lines[-1]):
+            lines.append(self.trace.stdout.readline())
+            assert lines[-1] != "", (lines, self.trace.stderr.read())
+        return lines
 
     def end(self):
-        text, errors = self.trace.communicate(timeout=20)
-        assert self.trace.returncode == 0, errors
-        return [json.loads(line) for line in text.splitlines()]
+        self.too_late.cancel()
+        self.trace.kill()
+        self.trace.wait()
+
+
+def probe(up):
+    return lambda: up.ask("send", "echo", "probe", "1")
 
 
 @test
@@ -180,11 +195,13 @@ def a_trace_has_each_message_and_what_came_of_it(place):
     place.put("echo.lua", ECHO)
     with Up(place, "echo.lua") as up:
         echo = info(up, "echo")["address"]
-        trace = Trace(up, "echo", "--for", "2s")
+        trace = Trace(up, probe(up), "echo", "--json")
         up.ask("call", "echo", "hi")
-        up.ask("send", "echo", "news", "1")
         up.ask("send", "files", "unseen", "1")
-        request, response, send = trace.end()
+        up.ask("send", "echo", "news", "1")
+        lines = [json.loads(line) for line in trace.until(lambda line: '"news"' in line)]
+        trace.end()
+        request, response, send = [one for one in lines if one.get("topic") != "probe"]
         assert request["kind"] == "request" and request["to"] == echo, request
         assert request["body_bytes"] == 2 and request["hops"] == 0, request
         assert request["outcome"] == "delivered", request
@@ -201,9 +218,10 @@ def a_trace_tells_why_a_request_came_to_nothing(place):
     put_team(place)
     with Up(place, "team") as up:
         until(lambda: "team:slow" in up.processes())
-        trace = Trace(up, "worker", "--for", "2s")
-        up.ask("call", "worker", "x", "--timeout", "200ms", code=5)
-        error = trace.end()[-1]
+        trace = Trace(up, lambda: up.ask("call", "worker", "x", "--timeout", "200ms",
+                                         code=5), "worker", "--json")
+        error = json.loads(trace.until(lambda line: '"error"' in line)[-1])
+        trace.end()
         assert error["kind"] == "error" and error["outcome"] == "timeout", error
         assert error["from"] == info(up, "worker")["address"], error
 
@@ -212,13 +230,11 @@ def a_trace_tells_why_a_request_came_to_nothing(place):
 def a_trace_without_an_address_is_of_all(place):
     place.put("echo.lua", ECHO)
     with Up(place, "echo.lua") as up:
-        trace = up.place.start("trace", "--home", "home", "--for", "2s")
-        time.sleep(0.3)
+        trace = Trace(up, probe(up))
         up.ask("call", "echo", "hi")
-        text, errors = trace.communicate(timeout=20)
-        assert trace.returncode == 0, errors
+        text = "".join(trace.until(lambda line: "response" in line))
+        trace.end()
         assert "request " in text and ", body 2B: delivered" in text, text
-        assert "response" in text, text
         up.ask("trace", "nobody", code=3)
         up.ask("trace", "echo", "--for", "0s", code=2)
 
@@ -241,10 +257,10 @@ def listeners_are_bounded_and_leave_nothing(place):
 def a_trace_ends_with_its_node(place):
     place.put("echo.lua", ECHO)
     with Up(place, "echo.lua") as up:
-        trace = up.place.start("trace", "--home", "home")
-        time.sleep(0.3)
-    _, errors = trace.communicate(timeout=20)
-    assert trace.returncode == 6 and "the node went away" in errors, errors
+        trace = Trace(up, probe(up))
+    _, errors = trace.trace.communicate(timeout=WAIT_S)
+    trace.too_late.cancel()
+    assert trace.trace.returncode == 6 and "the node went away" in errors, errors
 
 
 @test
