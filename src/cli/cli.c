@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/run.h"
 #include "cli/say.h"
+#include "cli/stop.h"
 #include "node/control.h"
 #include "node/home.h"
 #include "node/version.h"
@@ -107,6 +108,9 @@ static int do_words(th_world *world, const th_words *words)
     }
     if (words->command == TH_COMMAND_ATTACH) {
         return th_attach_node(world, words, th_buf_text(&home));
+    }
+    if (words->command == TH_COMMAND_STOP) {
+        return th_stop_node(world, words, th_buf_text(&home));
     }
     return th_ask_node(world, words, th_buf_text(&home));
 }

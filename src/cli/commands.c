@@ -27,6 +27,9 @@ static const char *const more[TH_COMMANDS_COUNT] = {
     [TH_COMMAND_UP] =
         "The node stays until Ctrl-C or SIGTERM; a second Ctrl-C ends it at once.\n"
         "With PATH it also runs a program, as `thole run` does.\n",
+    [TH_COMMAND_STOP] =
+        "As Ctrl-C does: its processes are told, and have a few seconds to end. Those\n"
+        "that come again do so when a node is up on this home again.\n",
     [TH_COMMAND_SEND] =
         "Each JSON value is a message on TOPIC; without any there is one with null.\n",
     [TH_COMMAND_CALL] =
@@ -149,7 +152,7 @@ static void put_option(th_buf *out, const option_row *option)
 void th_commands_help(th_buf *out)
 {
     th_buf_puts(out, "thole runs isolated Wasm and Lua processes that talk only by "
-                     "messages.\n\nUsage: thole COMMAND [OPTION...]\n\n");
+                     "messages.\nUsage: thole COMMAND [OPTION...]\n\n");
     for (int i = 0; i < TH_COMMANDS_COUNT; i++) {
         char left[64];
 

@@ -20,6 +20,7 @@
                "run a program, and end when it ends")                                  \
     TH_COMMAND(UP, "up", "[PATH [ARG...]]", 0, -1,                                     \
                "start a node that stays, perhaps with a program")                      \
+    TH_COMMAND(STOP, "stop", "", 0, 0, "stop the node, and wait until it has ended")   \
     TH_COMMAND(PS, "ps", "", 0, 0, "list the processes of the node")                   \
     TH_COMMAND(SEND, "send", "ADDRESS TOPIC [JSON...]", 2, -1,                         \
                "send a process a message for each JSON value")                         \

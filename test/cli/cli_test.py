@@ -51,7 +51,7 @@ end
 def help_fits_a_screen_and_explains_each_command(place):
     text = place.run("help").stdout
     assert len(text.splitlines()) <= 24 and "thole COMMAND" in text
-    for name in ("run", "up", "ps", "send", "call", "kill", "attach", "version"):
+    for name in ("run", "up", "stop", "ps", "send", "call", "kill", "attach", "version"):
         assert f"thole {name}" in place.run("help", name).stdout
         assert place.run(name, "--help").stdout == place.run("help", name).stdout
 

@@ -308,7 +308,8 @@ def a_stop_is_told_and_what_lives_on_comes_back(place):
     put_app(place)
     for asked in (lambda up: up.node.send_signal(signal.SIGTERM),
                   lambda up: up.node.send_signal(signal.SIGINT),
-                  lambda up: up.ask("call", "kernel:distro:sys", '"Shutdown"')):
+                  lambda up: up.ask("call", "kernel:distro:sys", '"Shutdown"'),
+                  lambda up: up.ask("stop")):
         up = Up(place, "app")
         control = Control(place)
         if "one" not in control.names():
@@ -324,6 +325,18 @@ def a_stop_is_told_and_what_lives_on_comes_back(place):
         control = Control(place)
         assert "one" in control.names()
         control.close()
+
+
+@test
+def a_stop_is_over_when_another_node_can_be_up(place):
+    put_app(place)
+    for _ in range(5):
+        up = Up(place, "app")
+        up.ask("stop")
+        up.node.communicate(timeout=WAIT_S)
+        assert up.node.returncode == 0
+    text = up.ask("stop", code=3).stderr
+    assert "no node is up on `home`" in text, text
 
 
 if __name__ == "__main__":
