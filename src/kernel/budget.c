@@ -9,8 +9,8 @@
  * answer, open requests, alarms, ties, names and what was printed. A blob is charged
  * once, however many messages hold it. Each shard counts what happened on it, in plain
  * words that are its own; the sum, looked at once a slice and when a guest takes much,
- * sets the level, and that is all that a send reads. So the budget is passed by what one slice can make, at most,
- * for which the watermarks leave room.
+ * sets the level, and that is all that a send reads. So the budget is passed by what one
+ * slice can make, at most, for which the watermarks leave room.
  */
 
 /* In sixteenths of the budget: from where on each thing is refused. */

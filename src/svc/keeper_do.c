@@ -318,19 +318,21 @@ static th_err set_on_exit(th_keeper *keeper, const th_kernel_command *command,
     return err;
 }
 
-static void ignore(void *context, const th_life_info *info)
+static void note_kept(void *context, const th_life_info *info)
 {
-    (void)context;
-    (void)info;
+    bool *is_kept = context;
+
+    *is_kept = info->phase != TH_LIFE_ASIDE;
 }
 
 void th_keeper_update(th_keeper *keeper, th_process *self, th_msg *question,
                       const th_kernel_command *command, th_pid pid)
 {
     th_auto_buf why = TH_BUF_INIT;
-    bool is_kept = th_lives_look(keeper->spec.lives, command->id, ignore, NULL);
+    bool is_kept = false;
     th_err err;
 
+    (void)th_lives_look(keeper->spec.lives, command->id, note_kept, &is_kept);
     if (command->kind == TH_KC_SET_ON_EXIT) {
         err = set_on_exit(keeper, command, pid, &why);
         is_kept |= th_on_exit_draft_kind(command->on_exit) != TH_ON_EXIT_NONE;

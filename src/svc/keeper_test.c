@@ -267,6 +267,27 @@ TEST(keeper, what_is_missing_is_set_aside_and_all_else_starts)
     strike();
 }
 
+TEST(keeper, who_has_the_name_of_one_set_aside_does_nothing_to_its_record)
+{
+    set();
+    spawn("a", "restart");
+    house_seen(&home);
+    home.lacks_actor = true;
+    crash();
+    T_EQ(house_tell(&home, "listener", "main a none"), TH_OK);
+    house_run(&home);
+    house_seen(&home);
+    house_ask(&home, "{\"GrantCapabilities\":{\"target\":\"a:test:local\","
+                     "\"capabilities\":[{\"issuer\":\"local@listener:test:local\","
+                     "\"params\":\"1\"}]}}");
+    house_run(&home);
+    T_STR(house_seen(&home), "answer:\"Ok\"");
+    home.lacks_actor = false;
+    crash();
+    T_STR(house_seen(&home), "start:a");
+    strike();
+}
+
 TEST(keeper, a_record_that_cannot_be_read_harms_nobody)
 {
     static const char *const records[] = {
